@@ -1,0 +1,1 @@
+"""What is stored, and every way it may change."""

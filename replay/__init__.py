@@ -1,0 +1,1 @@
+"""What a recording is: events, normalizing, the tape. Pure: no I/O, no clock, no SQL."""

@@ -1,0 +1,127 @@
+"""Frozen settings, read from the environment once. Nothing else reads the environment.
+
+Sizes are bytes, durations seconds (`_s`) unless the name says otherwise. `load()` turns a wrong or missing value
+into a `SettingsError` of one line, which the entry points print before they exit with status 2.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+MIB = 1024 * 1024
+GIB = 1024 * MIB
+
+T = TypeVar("T", bound=BaseSettings)
+CommaSeparated = Annotated[tuple[str, ...], NoDecode]
+
+
+class SettingsError(Exception):
+    """A setting is wrong or missing; the message is one line that names it and the fix."""
+
+
+class Settings(BaseSettings):
+    """What a deck needs to know. See docs/operations.md for each variable."""
+
+    model_config = SettingsConfigDict(env_prefix="TAPEDECK_", frozen=True, extra="ignore", populate_by_name=True)
+
+    database_url: str = Field(alias="DATABASE_URL")
+    redis_url: str = Field(alias="REDIS_URL")
+    storage_url: str = Field(alias="STORAGE_URL")
+    host: str = Field("127.0.0.1", alias="HOST")
+    port: int = Field(8000, alias="PORT", ge=0, le=65535)
+    storage_emulator_host: str | None = Field(None, alias="STORAGE_EMULATOR_HOST")
+
+    secret_key: str = Field(min_length=32)
+    public_url: str | None = None
+
+    max_body_bytes: int = Field(64 * MIB, gt=0)
+    max_events_bytes: int = Field(512 * MIB, gt=0)
+    inflight_bytes: int = Field(0, ge=0, description="decompressed bytes of all requests in flight, per process; 0: max_events_bytes")
+    failed_payload_days: float = Field(30, ge=0)
+    lease_s: float = Field(60, ge=1)
+    max_attempts: int = Field(5, ge=1)
+    max_losses: int = Field(5, ge=1)
+    outage_deadline_s: float = Field(86400, gt=0)
+    backoff_s: float = Field(2, gt=0, description="first delay of a job that is tried again; doubles each time, with jitter")
+    backoff_max_s: float = Field(300, gt=0)
+    ring_again_s: float = Field(5, gt=0, description="a rung job that nobody claimed is rung again after this")
+    ring_window: int = Field(64, ge=1, description="messages in Redis per queue")
+    poll_s: float = Field(1, gt=0, description="how often the dispatcher looks when nobody wakes it")
+    put_deadline_s: float = Field(120, gt=0, description="how long one put to storage may take")
+    cors_origins: CommaSeparated = ("*",)
+    trusted_proxies: CommaSeparated = ()
+    log_format: str = Field("text", pattern="^(text|json)$")
+
+    @field_validator("cors_origins", "trusted_proxies", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgres(cls, value: str) -> str:
+        if not value.startswith(("postgresql://", "postgres://")):
+            raise ValueError("must start with postgresql://")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, value: str) -> str:
+        if not value.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("must start with redis://, rediss:// or unix://")
+        return value
+
+    @field_validator("storage_url")
+    @classmethod
+    def _storage(cls, value: str) -> str:
+        if not value.startswith(("gs://", "file:///")):
+            raise ValueError("must be gs://bucket or file:///path")
+        return value
+
+    @property
+    def base_url(self) -> str:
+        """Where clients reach this deck, without a trailing slash."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def inflight_budget_bytes(self) -> int:
+        """Decompressed bytes that all requests of one process may hold together."""
+        return max(self.inflight_bytes, self.max_events_bytes)
+
+
+class HomeSettings(BaseSettings):
+    """What `tapedeck up` and the client commands need before any service is known."""
+
+    model_config = SettingsConfigDict(env_prefix="TAPEDECK_", frozen=True, extra="ignore", populate_by_name=True)
+
+    home: Path = Path(".tapedeck")
+    host: str = Field("127.0.0.1", alias="HOST")
+    port: int = Field(8000, alias="PORT", ge=0, le=65535)
+    database_url: str | None = Field(None, alias="DATABASE_URL")
+    redis_url: str | None = Field(None, alias="REDIS_URL")
+    storage_url: str | None = Field(None, alias="STORAGE_URL")
+    url: str | None = None
+    api_key: str | None = None
+
+
+def load(**overrides: Any) -> Settings:
+    """The settings of this process. Raises SettingsError."""
+    return _build(Settings, overrides)
+
+
+def load_home(**overrides: Any) -> HomeSettings:
+    """The settings of a `tapedeck` command. Raises SettingsError."""
+    return _build(HomeSettings, overrides)
+
+
+def _build(model: type[T], overrides: dict[str, Any]) -> T:
+    try:
+        return model(**overrides)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = str(first["loc"][0])
+        name = field if field.isupper() else f"TAPEDECK_{field.upper()}"
+        problem = "is not set" if first["type"] == "missing" else first["msg"].removeprefix("Value error, ")
+        raise SettingsError(f"{name}: {problem}") from None

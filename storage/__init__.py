@@ -1,0 +1,1 @@
+"""Where bytes live: one small protocol, Google Cloud Storage and a local directory behind it."""

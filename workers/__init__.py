@@ -1,0 +1,1 @@
+"""The jobs: dispatcher, actors, and what each job does."""
