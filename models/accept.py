@@ -1,0 +1,141 @@
+"""Accepting a recording: one statement, one commit. What it wrote is all that the 201 depends on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Text, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY, BYTEA
+from sqlalchemy.exc import DBAPIError
+
+from models.db import Database
+from models.ids import new_id
+from models.job import JobKind
+from models.recording import CHUNK_BYTES, Source
+
+LOCK_NOT_AVAILABLE = "55P03"
+KEY_HOURS = 24
+
+# A second request with the same key waits at the unique index until the first has committed, then inserts nothing.
+_ACCEPT = text(
+    f"""
+    WITH mine AS (
+        INSERT INTO idempotency_key (project_id, key, body_hash, recording_id)
+        SELECT CAST(:project_id AS uuid), CAST(:key AS text), CAST(:body_hash AS bytea), CAST(:id AS uuid)
+        WHERE CAST(:key AS text) IS NOT NULL
+        ON CONFLICT (project_id, key) DO UPDATE
+            SET body_hash = excluded.body_hash, recording_id = excluded.recording_id, created_at = now()
+            WHERE idempotency_key.created_at < now() - interval '{KEY_HOURS} hours'
+        RETURNING 1
+    ), accepted AS (
+        INSERT INTO recording (id, tenant_id, project_id, user_id, api_key_id, source, status, name, started_at, ended_at,
+                               duration_ms, event_count, has_video, has_audio, navigations, session_id, fingerprint,
+                               warnings, masked)
+        SELECT CAST(:id AS uuid), CAST(:tenant_id AS uuid), CAST(:project_id AS uuid), CAST(:user_id AS uuid),
+               CAST(:api_key_id AS uuid), CAST(:source AS text), 'uploading', CAST(:name AS text),
+               CAST(:started_at AS timestamptz), CAST(:ended_at AS timestamptz), CAST(:duration_ms AS bigint),
+               CAST(:event_count AS bigint), CAST(:has_video AS boolean), CAST(:has_audio AS boolean),
+               CAST(:navigations AS jsonb), CAST(:session_id AS text), CAST(:fingerprint AS text), '[]', '{{}}'
+        WHERE CAST(:key AS text) IS NULL OR EXISTS (SELECT 1 FROM mine)
+        RETURNING id, tenant_id
+    ), stored AS (
+        INSERT INTO payload (recording_id, batch, chunk, data)
+        SELECT accepted.id, 0, part.chunk - 1, part.data
+        FROM accepted, unnest(CAST(:chunks AS bytea[])) WITH ORDINALITY AS part (data, chunk)
+    ), owed AS (
+        INSERT INTO job (id, kind, tenant_id, recording_id)
+        SELECT CAST(:job_id AS uuid), '{JobKind.PROCESS}', accepted.tenant_id, accepted.id
+        FROM accepted
+    )
+    SELECT id FROM accepted
+    """  # noqa: S608  # constants only
+).bindparams(bindparam("chunks", type_=ARRAY(BYTEA)), bindparam("navigations", type_=Text))
+
+_FIRST = text(
+    "SELECT recording_id, body_hash FROM idempotency_key WHERE project_id = :project_id AND key = :key"
+)
+
+
+class KeyReused(Exception):
+    """This Idempotency-Key came before with another body."""
+
+
+class KeyInProgress(Exception):
+    """The first request with this Idempotency-Key is still being accepted."""
+
+
+@dataclass(frozen=True)
+class NewRecording:
+    """What is known of a recording when it is accepted."""
+
+    tenant_id: UUID
+    project_id: UUID
+    user_id: UUID
+    api_key_id: UUID | None
+    source: Source
+    started_at: datetime
+    name: str | None = None
+    ended_at: datetime | None = None
+    duration_ms: int | None = None
+    event_count: int | None = None
+    has_video: bool = False
+    has_audio: bool = False
+    navigations: Sequence[dict[str, Any]] = ()
+    session_id: str | None = None
+    fingerprint: str | None = None
+
+
+@dataclass(frozen=True)
+class Idempotency:
+    """A client's Idempotency-Key and the SHA-256 of the decompressed body that came with it."""
+
+    key: str
+    body_hash: bytes
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """`replayed`: the recording was accepted before, under the same Idempotency-Key."""
+
+    id: UUID
+    replayed: bool = False
+
+
+async def accept(
+    db: Database, new: NewRecording, payload: bytes, idempotency: Idempotency | None = None
+) -> Accepted:
+    """Write a recording, its payload (one zstd-compressed body) and its first job.
+
+    Raises KeyReused, KeyInProgress.
+    """
+    chunks = [payload[at : at + CHUNK_BYTES] for at in range(0, len(payload), CHUNK_BYTES)]
+    values = {
+        **vars(new),
+        "id": new_id(),
+        "job_id": new_id(),
+        "source": new.source.value,
+        "navigations": msgspec.json.encode(new.navigations).decode(),
+        "chunks": chunks,
+        "key": idempotency.key if idempotency else None,
+        "body_hash": idempotency.body_hash if idempotency else None,
+    }
+    async with db.autocommit() as connection:
+        try:
+            accepted = (await connection.execute(_ACCEPT, values)).scalar_one_or_none()
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) == LOCK_NOT_AVAILABLE:
+                raise KeyInProgress from None
+            raise
+        if accepted is not None:
+            return Accepted(accepted)
+        first = (
+            await connection.execute(_FIRST, {"project_id": new.project_id, "key": values["key"]})
+        ).one_or_none()
+    if first is None or idempotency is None:
+        raise KeyInProgress
+    if bytes(first.body_hash) != idempotency.body_hash:
+        raise KeyReused
+    return Accepted(first.recording_id, replayed=True)

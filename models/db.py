@@ -1,0 +1,126 @@
+"""The connection to Postgres: engine, sessions, and what a server must promise before anything is accepted.
+
+Every connection carries time limits below the lease, so that a process that freezes inside a transaction cannot hold
+its locks longer than the job it works on may take, and keepalives, so that Postgres notices when it is gone.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import msgspec
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+MIN_SERVER_VERSION = 150000
+
+
+class UnsafeServer(Exception):
+    """This Postgres could lose what it acknowledged, or does not have our schema; the message says what to change."""
+
+
+class Database:
+    """One pool of connections to Postgres.
+
+    `limit_s` bounds, for each connection, a statement, a wait for a lock and an idle transaction; keep it below the lease.
+    Build one per event loop, and close it there.
+    """
+
+    def __init__(
+        self, url: str, *, pool_size: int = 5, limit_s: float = 30, application: str = "tapedeck"
+    ) -> None:
+        limit_ms = str(int(limit_s * 1000))
+        self.engine: AsyncEngine = create_async_engine(
+            async_url(url),
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=limit_s,
+            pool_pre_ping=True,
+            json_serializer=lambda value: msgspec.json.encode(value).decode(),
+            json_deserializer=msgspec.json.decode,
+            connect_args={
+                "timeout": 5,
+                "server_settings": {
+                    "application_name": application,
+                    "statement_timeout": limit_ms,
+                    "lock_timeout": str(int(limit_s * 500)),
+                    "idle_in_transaction_session_timeout": limit_ms,
+                    "tcp_keepalives_idle": "10",
+                    "tcp_keepalives_interval": "5",
+                    "tcp_keepalives_count": "3",
+                    "timezone": "UTC",
+                },
+            },
+        )
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        """A session inside one transaction: committed at the end, rolled back when the block raises."""
+        async with AsyncSession(self.engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @asynccontextmanager
+    async def autocommit(self) -> AsyncIterator[AsyncConnection]:
+        """A connection on which each statement is its own transaction: one round trip, no BEGIN and COMMIT."""
+        async with self.engine.connect() as connection:
+            yield await connection.execution_options(isolation_level="AUTOCOMMIT")
+
+    async def ping(self) -> None:
+        """Raise unless Postgres answers a statement now."""
+        async with self.autocommit() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def async_url(url: str) -> str:
+    """`postgresql://…` as the SQLAlchemy URL of the asyncpg driver."""
+    return "postgresql+asyncpg://" + url.split("://", 1)[1]
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether an error says that Postgres cannot be reached or is going down, rather than that a statement is wrong."""
+    if isinstance(error, OSError | TimeoutError):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    if error.connection_invalidated:
+        return True
+    state = getattr(error.orig, "sqlstate", None) or ""
+    # class 08: connection exceptions; 57P: shutdown and crash recovery; 53: out of connections, memory or disk;
+    # 25006: a standby, while its primary is being replaced; 40: serialization failure or deadlock; 55P03: lock timeout
+    if isinstance(state, str) and state.startswith(("08", "57P", "53", "25006", "40", "55P03")):
+        return True
+    return isinstance(error.orig, OSError | TimeoutError) or "connection" in str(error.orig).lower()
+
+
+async def check_server(database: Database, *, head: str | None) -> None:
+    """Raise UnsafeServer unless this Postgres keeps what it acknowledges and has the schema `head`."""
+    async with database.autocommit() as connection:
+        shown = {
+            name: (await connection.execute(text(f"SHOW {name}"))).scalar_one()
+            for name in ("fsync", "synchronous_commit", "server_version_num")
+        }
+        for name in ("fsync", "synchronous_commit"):
+            if shown[name] == "off":
+                raise UnsafeServer(
+                    f"Postgres runs with {name} = off and could lose accepted recordings: turn it on"
+                )
+        if int(shown["server_version_num"]) < MIN_SERVER_VERSION:
+            raise UnsafeServer(f"Postgres {MIN_SERVER_VERSION // 10000} or newer is needed")
+        if head is None:
+            return
+        known = (
+            await connection.execute(text("SELECT to_regclass('alembic_version') IS NOT NULL"))
+        ).scalar_one()
+        current = (
+            (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar()
+            if known
+            else None
+        )
+        if current != head:
+            raise UnsafeServer(
+                f"the database schema is {current or 'empty'}, this code needs {head}: run `tapedeck migrate`"
+            )

@@ -1,0 +1,100 @@
+"""Jobs: each is one step owed to a recording, a row in Postgres. Only `models.ledger` changes a row."""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import Index, SmallInteger, text
+from sqlmodel import Field, SQLModel
+
+from models.columns import enum_type
+from models.ids import new_id
+from models.object import ObjectKind
+
+
+class JobKind(StrEnum):
+    """The steps there are; also the name of the queue and of the actor that runs them."""
+
+    PROCESS = "process"
+    PURGE = "purge"
+
+
+class JobState(StrEnum):
+    """Where a job is.
+
+    due ──claim──▶ running ──finish──▶ done
+     ▲                │
+     ├──try again─────┤
+     └──revive── dead ◀┘        due, running, dead ──cancel──▶ cancelled
+    """
+
+    DUE = "due"  # waits for its time, a ring and a claim
+    RUNNING = "running"  # claimed; `claim_id` and `lease_until` say by whom and how long
+    DEAD = "dead"  # gave up; `error_code` and `error` say why
+    DONE = "done"  # in history only
+    CANCELLED = "cancelled"  # in history only: its recording was deleted
+
+
+IMMORTAL = frozenset({JobKind.PURGE})
+"""Kinds that never die: they are tried again, with capped backoff, until they succeed."""
+
+PUTS: dict[JobKind, tuple[ObjectKind, ...]] = {
+    JobKind.PROCESS: (ObjectKind.TAPE, ObjectKind.SIDECAR),
+    JobKind.PURGE: (),
+}
+"""The objects that a job of each kind will put: their rows are written with the claim."""
+
+
+class JobFields(SQLModel):
+    """What is known of a job, live or over. `outage_since` is when what it needs went away."""
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    kind: JobKind = Field(sa_type=enum_type(JobKind))
+    state: JobState = Field(
+        default=JobState.DUE, sa_type=enum_type(JobState), sa_column_kwargs={"server_default": "due"}
+    )
+    tenant_id: UUID
+    recording_id: UUID
+    priority: int = Field(default=0, sa_type=SmallInteger, sa_column_kwargs={"server_default": "0"})
+    attempts: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    losses: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    outages: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    outage_since: datetime | None = None
+    claim_id: UUID | None = None
+    lease_until: datetime | None = None
+    claimed_at: datetime | None = None
+    worker: str | None = None
+    error_code: str | None = None
+    error: str | None = None
+    due_at: datetime = Field(default=None, sa_column_kwargs={"server_default": text("now()")})
+    ring_at: datetime = Field(default=None, sa_column_kwargs={"server_default": text("now()")})
+    created_at: datetime = Field(default=None, sa_column_kwargs={"server_default": text("now()")})
+    finished_at: datetime | None = None
+
+
+class Job(JobFields, table=True):
+    """A job that is due, running or dead."""
+
+    __tablename__ = "job"
+    __table_args__ = (
+        Index("ix_job_due", "kind", "priority", "due_at", postgresql_where=text("state = 'due'")),
+        Index("ix_job_lease", "lease_until", postgresql_where=text("state = 'running'")),
+        Index(
+            "uq_job_live",
+            "recording_id",
+            "kind",
+            unique=True,
+            postgresql_where=text("state IN ('due', 'running')"),
+        ),
+        Index("ix_job_recording_id", "recording_id"),
+    )
+
+
+class FinishedJob(JobFields, table=True):
+    """A job that is over: out of the way of the live ones, pruned after some days."""
+
+    __tablename__ = "job_history"
+    __table_args__ = (
+        Index("ix_job_history_finished_at", "finished_at"),
+        Index("ix_job_history_recording_id", "recording_id"),
+    )

@@ -1,0 +1,293 @@
+"""The ledger: every change of a job, and nothing else changes one.
+
+Each change is a compare-and-set: one row changed, or someone else won. Functions take the caller's session, so that a
+job's change commits together with what it means for the recording; `models.lifecycle` holds those transactions. Only
+Postgres's clock is compared.
+
+A claim is a fencing token: `claim_id` is fresh for each claim, and every later change names it, so that a worker that
+was frozen past its lease and thaws can change nothing.
+"""
+
+import random
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CursorResult, delete, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from models.ids import new_id
+from models.job import IMMORTAL, FinishedJob, Job, JobFields, JobKind, JobState
+from models.retry import Again, Dead, Failure, FailureKind, History, Policy, decide
+
+NOT_RUNG = {"ring_at": func.now()}
+UNCLAIMED: dict[str, Any] = {"claim_id": None, "lease_until": None, "claimed_at": None, "worker": None}
+
+
+class ClaimLost(Exception):
+    """The claim no longer holds: the lease was taken back, the job cancelled, or the recording deleted."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A worker's hold on a job. `attempts` counts this one; `losses` are those so far."""
+
+    id: UUID
+    job_id: UUID
+    kind: JobKind
+    tenant_id: UUID
+    recording_id: UUID
+    attempts: int
+    losses: int
+
+
+async def add(session: AsyncSession, kind: JobKind, *, tenant_id: UUID, recording_id: UUID) -> None:
+    """Owe a recording a job. Does nothing when a live one of this kind is there."""
+    await session.execute(
+        insert(Job)
+        .values(id=new_id(), kind=kind, state=JobState.DUE, tenant_id=tenant_id, recording_id=recording_id)
+        .on_conflict_do_nothing(
+            index_elements=["recording_id", "kind"], index_where=text("state IN ('due', 'running')")
+        )
+    )
+
+
+async def ring(session: AsyncSession, kind: JobKind, *, room: int, again_s: float) -> Sequence[UUID]:
+    """Take up to `room` due jobs that nobody rang for in the last `again_s` seconds, the longest due first.
+
+    The caller commits, then sends their ids. A ring that is lost on the way is repeated.
+    """
+    due = (
+        select(col(Job.id))
+        .where(
+            col(Job.kind) == kind,
+            col(Job.state) == JobState.DUE,
+            col(Job.due_at) <= func.now(),
+            col(Job.ring_at) <= func.now(),
+        )
+        .order_by(col(Job.priority), col(Job.due_at))
+        .limit(room)
+        .with_for_update(skip_locked=True)
+        .cte("due")
+    )
+    rung = (
+        update(Job)
+        .where(col(Job.id) == due.c.id)
+        .values(ring_at=func.now() + timedelta(seconds=again_s))
+        .returning(col(Job.id))
+    )
+    return (await session.execute(rung)).scalars().all()
+
+
+async def next_due_s(session: AsyncSession) -> float | None:
+    """Seconds until the next job may be rung for (negative: one is overdue); None when nothing is due."""
+    soonest = func.min(func.greatest(col(Job.due_at), col(Job.ring_at)))
+    wait = select(func.extract("epoch", soonest - func.clock_timestamp())).where(
+        col(Job.state) == JobState.DUE
+    )
+    found = (await session.execute(wait)).scalar_one()
+    return None if found is None else float(found)
+
+
+async def find(session: AsyncSession, job_id: UUID) -> tuple[UUID, JobKind] | None:
+    """The recording and kind of a job that may be claimed now, or None. Takes no lock."""
+    wanted = select(col(Job.recording_id), col(Job.kind)).where(
+        col(Job.id) == job_id, col(Job.state) == JobState.DUE, col(Job.due_at) <= func.now()
+    )
+    found = (await session.execute(wanted)).one_or_none()
+    return None if found is None else (found[0], found[1])
+
+
+async def claim(session: AsyncSession, job_id: UUID, *, worker: str, lease_s: float) -> Claim | None:
+    """Take hold of a due job, or None when it is not due (any more): drop the message then."""
+    now = func.clock_timestamp()
+    statement = (
+        update(Job)
+        .where(col(Job.id) == job_id, col(Job.state) == JobState.DUE, col(Job.due_at) <= now)
+        .values(
+            state=JobState.RUNNING,
+            attempts=col(Job.attempts) + 1,
+            claim_id=new_id(),
+            claimed_at=now,
+            lease_until=now + timedelta(seconds=lease_s),
+            worker=worker,
+        )
+        .returning(Job)
+    )
+    job = (await session.execute(statement)).scalar_one_or_none()
+    if job is None or job.claim_id is None:
+        return None
+    return Claim(job.claim_id, job.id, job.kind, job.tenant_id, job.recording_id, job.attempts, job.losses)
+
+
+async def renew(
+    connection: AsyncConnection, claim_ids: Collection[UUID], *, lease_s: float, put_deadline_s: float
+) -> set[UUID]:
+    """Extend the leases of these claims, and the time their pending objects have. Returns those that still hold."""
+    statement = text(
+        """
+        WITH held AS (
+            UPDATE job SET lease_until = clock_timestamp() + make_interval(secs => :lease_s)
+            WHERE claim_id = ANY(:claim_ids) AND state = 'running'
+            RETURNING claim_id
+        ), kept AS (
+            UPDATE object SET expires_at = clock_timestamp() + make_interval(secs => :object_s)
+            FROM held WHERE object.claim_id = held.claim_id AND object.state = 'pending'
+        )
+        SELECT claim_id FROM held
+        """
+    )
+    values = {"claim_ids": list(claim_ids), "lease_s": lease_s, "object_s": lease_s + put_deadline_s}
+    return set((await connection.execute(statement, values)).scalars())
+
+
+async def hold(session: AsyncSession, claim: Claim) -> None:
+    """Lock the claim's job row until the transaction ends. Raises ClaimLost. Lock the recording first."""
+    held = select(col(Job.id)).where(col(Job.claim_id) == claim.id, col(Job.state) == JobState.RUNNING)
+    if (await session.execute(held.with_for_update())).one_or_none() is None:
+        raise ClaimLost
+
+
+async def finish(session: AsyncSession, claim: Claim) -> None:
+    """The job is done: the last statement of the transaction that holds its effects. Raises ClaimLost."""
+    if (
+        await _move_to_history(session, "claim_id = :value AND state = 'running'", claim.id, JobState.DONE)
+        != 1
+    ):
+        raise ClaimLost
+
+
+async def continue_later(session: AsyncSession, claim: Claim, *, delay_s: float) -> None:
+    """The job did a part of its work and is due again, with fresh budgets. Raises ClaimLost."""
+    statement = (
+        update(Job)
+        .where(col(Job.claim_id) == claim.id, col(Job.state) == JobState.RUNNING)
+        .values(
+            state=JobState.DUE,
+            due_at=func.clock_timestamp() + timedelta(seconds=delay_s),
+            attempts=0,
+            losses=0,
+            outages=0,
+            outage_since=None,
+            **UNCLAIMED,
+            **NOT_RUNG,
+        )
+    )
+    if (await _count(session, statement)) != 1:
+        raise ClaimLost
+
+
+async def settle(
+    session: AsyncSession, claim_id: UUID, failure: Failure, policy: Policy, *, expired_only: bool = False
+) -> Again | Dead | None:
+    """An attempt ended badly: due again, or dead. None when the claim no longer holds.
+
+    With `expired_only` the lease must be over: that is how the dispatcher takes back what a lost worker held.
+    """
+    outage_s = func.extract(
+        "epoch", func.clock_timestamp() - func.coalesce(col(Job.outage_since), func.clock_timestamp())
+    )
+    held = select(Job, outage_s).where(col(Job.claim_id) == claim_id, col(Job.state) == JobState.RUNNING)
+    if expired_only:
+        held = held.where(col(Job.lease_until) < func.clock_timestamp())
+    found = (await session.execute(held.with_for_update())).one_or_none()
+    if found is None:
+        return None
+    job, away_s = found
+    away, loss = failure.kind is FailureKind.AWAY, failure.kind is FailureKind.LOSS
+    history = History(
+        attempts=job.attempts - (away or loss),
+        losses=job.losses + loss,
+        outages=job.outages + 1 if away else 0,
+        outage_s=float(away_s) if away else 0,
+    )
+    verdict = decide(failure, history, policy, immortal=job.kind in IMMORTAL, jitter=random.random())  # noqa: S311  # spreads load, hides nothing
+    spent = {
+        "attempts": history.attempts,
+        "losses": history.losses,
+        "outages": history.outages,
+        "outage_since": func.coalesce(col(Job.outage_since), func.clock_timestamp()) if away else None,
+        "error_code": failure.code,
+        "error": failure.detail or failure.message,
+        **UNCLAIMED,
+    }
+    match verdict:
+        case Again(delay_s):
+            after = {
+                "state": JobState.DUE,
+                "due_at": func.clock_timestamp() + timedelta(seconds=delay_s),
+                **NOT_RUNG,
+            }
+        case Dead():
+            after = {"state": JobState.DEAD, "finished_at": func.clock_timestamp()}
+    await session.execute(update(Job).where(col(Job.id) == job.id).values(**spent, **after))
+    return verdict
+
+
+async def expired(session: AsyncSession, *, limit: int) -> list[tuple[UUID, UUID]]:
+    """(recording_id, claim_id) of running jobs whose lease is over, the longest over first."""
+    lost = (
+        select(col(Job.recording_id), col(Job.claim_id))
+        .where(col(Job.state) == JobState.RUNNING, col(Job.lease_until) < func.clock_timestamp())
+        .order_by(col(Job.lease_until))
+        .limit(limit)
+    )
+    return [
+        (recording_id, claim_id)
+        for recording_id, claim_id in await session.execute(lost)
+        if claim_id is not None
+    ]
+
+
+async def revive(session: AsyncSession, recording_id: UUID) -> int:
+    """Make a recording's dead jobs due again, with fresh budgets. Returns how many."""
+    statement = (
+        update(Job)
+        .where(col(Job.recording_id) == recording_id, col(Job.state) == JobState.DEAD)
+        .values(
+            state=JobState.DUE,
+            due_at=func.now(),
+            finished_at=None,
+            attempts=0,
+            losses=0,
+            outages=0,
+            outage_since=None,
+            **NOT_RUNG,
+        )
+    )
+    return await _count(session, statement)
+
+
+async def cancel(session: AsyncSession, recording_id: UUID) -> None:
+    """End all of a recording's jobs, running ones included: their last check will fail."""
+    await _move_to_history(session, "recording_id = :value", recording_id, JobState.CANCELLED)
+
+
+async def prune(session: AsyncSession, *, older_s: float, limit: int) -> int:
+    """Forget finished jobs. Returns how many."""
+    old = (
+        select(col(FinishedJob.id))
+        .where(col(FinishedJob.finished_at) < func.now() - timedelta(seconds=older_s))
+        .limit(limit)
+    )
+    return await _count(session, delete(FinishedJob).where(col(FinishedJob.id).in_(old)))
+
+
+async def _move_to_history(session: AsyncSession, which: str, value: UUID, state: JobState) -> int:
+    columns = list(JobFields.model_fields)
+    over = {"state": ":state", "finished_at": "clock_timestamp()"}
+    statement = text(
+        f"WITH gone AS (DELETE FROM job WHERE {which} RETURNING *) "  # noqa: S608  # the caller's constant, no input
+        f"INSERT INTO job_history ({', '.join(columns)}) SELECT {', '.join(over.get(c, c) for c in columns)} FROM gone"
+    )
+    return await _count(session, statement.bindparams(value=value, state=state.value))
+
+
+async def _count(session: AsyncSession, statement: Any) -> int:
+    result = await session.execute(statement)
+    return result.rowcount if isinstance(result, CursorResult) else 0

@@ -1,0 +1,32 @@
+"""Reading payloads: what a client sent, batch by batch."""
+
+from collections.abc import AsyncIterator, Sequence
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlmodel import col
+
+from models.db import Database
+from models.recording import Payload
+
+
+async def batches(db: Database, recording_id: UUID) -> Sequence[int]:
+    """The batches of a recording that are waiting in Postgres, in the order they are to be read."""
+    wanted = select(col(Payload.batch)).where(col(Payload.recording_id) == recording_id)
+    async with db.autocommit() as connection:
+        return (await connection.execute(wanted.distinct().order_by(col(Payload.batch)))).scalars().all()
+
+
+async def chunks(db: Database, recording_id: UUID, batch: int) -> AsyncIterator[bytes]:
+    """The chunks of one batch, one row at a time: together they are one zstd-compressed body."""
+    at = 0
+    while True:
+        wanted = select(col(Payload.data)).where(
+            col(Payload.recording_id) == recording_id, col(Payload.batch) == batch, col(Payload.chunk) == at
+        )
+        async with db.autocommit() as connection:
+            data = (await connection.execute(wanted)).scalar_one_or_none()
+        if data is None:
+            return
+        yield data
+        at += 1

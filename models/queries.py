@@ -1,0 +1,82 @@
+"""What people read of recordings. Each query names the tenant and sees nothing that was deleted."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlmodel import col
+
+from models.db import Database
+from models.recording import Recording, Status, Tape
+from models.tenancy import ApiKey, Project, hash_secret
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which recordings a list shows; None: any."""
+
+    project_id: UUID | None = None
+    status: Status | None = None
+    session_id: str | None = None
+    fingerprint: str | None = None
+
+
+async def recording(db: Database, tenant_id: UUID, recording_id: UUID) -> Recording | None:
+    """One recording, or None."""
+    wanted = select(Recording).where(
+        col(Recording.id) == recording_id,
+        col(Recording.tenant_id) == tenant_id,
+        col(Recording.deleted_at).is_(None),
+    )
+    async with db.transaction() as session:
+        return (await session.execute(wanted)).scalar_one_or_none()
+
+
+async def recordings(
+    db: Database, tenant_id: UUID, filters: Filters, *, limit: int, before: UUID | None
+) -> Sequence[Recording]:
+    """Up to `limit` recordings, newest first, older than the id `before` (a keyset cursor: ids sort by time)."""
+    wanted = select(Recording).where(
+        col(Recording.tenant_id) == tenant_id, col(Recording.deleted_at).is_(None)
+    )
+    for name, value in vars(filters).items():
+        if value is not None:
+            wanted = wanted.where(getattr(Recording, name) == value)
+    if before is not None:
+        wanted = wanted.where(col(Recording.id) < before)
+    async with db.transaction() as session:
+        return (await session.execute(wanted.order_by(col(Recording.id).desc()).limit(limit))).scalars().all()
+
+
+async def tape(db: Database, recording_id: UUID) -> Tape | None:
+    """The live tape of a recording that the caller may read, or None."""
+    wanted = select(Tape).join(Recording, col(Recording.id) == col(Tape.recording_id))
+    wanted = wanted.where(col(Tape.recording_id) == recording_id, col(Recording.deleted_at).is_(None))
+    async with db.transaction() as session:
+        return (await session.execute(wanted)).scalar_one_or_none()
+
+
+async def statuses(db: Database, recording_ids: Collection[UUID]) -> dict[UUID, Status]:
+    """The status of each of these recordings that still exists."""
+    wanted = select(col(Recording.id), col(Recording.status)).where(
+        col(Recording.id).in_(recording_ids), col(Recording.deleted_at).is_(None)
+    )
+    async with db.autocommit() as connection:
+        return {found[0]: found[1] for found in await connection.execute(wanted)}
+
+
+async def api_key(db: Database, secret: str) -> ApiKey | None:
+    """The key that this secret belongs to, unless it was revoked."""
+    wanted = select(ApiKey).where(
+        col(ApiKey.secret_hash) == hash_secret(secret), col(ApiKey.revoked_at).is_(None)
+    )
+    async with db.transaction() as session:
+        return (await session.execute(wanted)).scalar_one_or_none()
+
+
+async def project_of_tenant(db: Database, tenant_id: UUID, project_id: UUID) -> bool:
+    """Whether the tenant has this project."""
+    wanted = select(col(Project.id)).where(col(Project.id) == project_id, col(Project.tenant_id) == tenant_id)
+    async with db.autocommit() as connection:
+        return (await connection.execute(wanted)).one_or_none() is not None

@@ -1,0 +1,170 @@
+"""Recordings and their payloads.
+
+A recording's columns up to `fingerprint` are what the client said, until `process` has replaced `ended_at`,
+`duration_ms`, `event_count` and `navigations` by what the events say. Only `models.lifecycle` changes a row.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Index, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+from models.columns import enum_type
+from models.ids import new_id
+
+
+class Status(StrEnum):
+    """Where a recording is on its way."""
+
+    UPLOADING = "uploading"  # accepted; no job has begun, or more is expected from the client
+    PROCESSING = "processing"  # jobs are at work, or waiting for their next attempt
+    READY = "ready"  # terminal: everything that was owed to it is done
+    FAILED = "failed"  # terminal: a job gave up; `failure_*` say why
+
+
+class Source(StrEnum):
+    """Which of the three APIs brought a recording."""
+
+    UPLOAD = "upload"
+    REPLAY = "replay"
+    STREAM = "stream"
+
+
+class FailureCode(StrEnum):
+    """Why a recording failed: stable names that clients may rely on."""
+
+    NO_VALID_EVENTS = "no_valid_events"
+    PAYLOAD_UNREADABLE = "payload_unreadable"
+    VIDEO_MISSING = "video_missing"
+    VIDEO_UNREADABLE = "video_unreadable"
+    VIDEO_TOO_LARGE = "video_too_large"
+    STORAGE_UNAVAILABLE = "storage_unavailable"
+    PROCESSING_FAILED = "processing_failed"
+    WORKER_LOST = "worker_lost"
+    ROWS_FAILED = "rows_failed"
+
+
+class Recording(SQLModel, table=True):
+    """One capture of one browser session. Durations in ms, sizes in bytes, times in UTC."""
+
+    __tablename__ = "recording"
+    __table_args__ = (
+        Index(
+            "ix_recording_tenant_newest",
+            "tenant_id",
+            text("id DESC"),
+            postgresql_where=text("deleted_at IS NULL"),
+        ),
+        Index(
+            "ix_recording_project_newest",
+            "tenant_id",
+            "project_id",
+            text("id DESC"),
+            postgresql_where=text("deleted_at IS NULL"),
+        ),
+        Index(
+            "ix_recording_session", "tenant_id", "session_id", postgresql_where=text("session_id IS NOT NULL")
+        ),
+        Index(
+            "ix_recording_fingerprint",
+            "tenant_id",
+            "fingerprint",
+            postgresql_where=text("fingerprint IS NOT NULL"),
+        ),
+        Index("ix_recording_failed", "failure_at", postgresql_where=text("status = 'failed'")),
+    )
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    tenant_id: UUID = Field(foreign_key="tenant.id")
+    project_id: UUID = Field(foreign_key="project.id")
+    user_id: UUID = Field(foreign_key="user_account.id")
+    api_key_id: UUID | None = Field(default=None, foreign_key="api_key.id")
+    source: Source = Field(sa_type=enum_type(Source))
+    status: Status = Field(default=Status.UPLOADING, sa_type=enum_type(Status))
+    name: str | None = None
+    started_at: datetime
+    ended_at: datetime | None = None
+    duration_ms: int | None = Field(default=None, sa_type=BigInteger)
+    event_count: int | None = Field(default=None, sa_type=BigInteger)
+    has_video: bool = False
+    has_audio: bool = False
+    navigations: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSONB)
+    session_id: str | None = None
+    fingerprint: str | None = None
+    continues: UUID | None = None
+
+    failure_code: FailureCode | None = Field(default=None, sa_type=enum_type(FailureCode))
+    failure_message: str | None = None
+    failure_at: datetime | None = None
+
+    tape_name: str | None = Field(
+        default=None, description="the live tape; null until `process` has committed one"
+    )
+    sidecar_name: str | None = None
+    playable: bool | None = None
+    account: dict[str, Any] | None = Field(default=None, sa_type=JSONB, description="the API's `events`")
+    summary: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
+    warnings: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSONB)
+    masked: dict[str, int] = Field(default_factory=dict, sa_type=JSONB)
+    video: dict[str, Any] | None = Field(
+        default=None, sa_type=JSONB, description="set once the video is verified"
+    )
+
+    created_at: datetime = Field(default=None, sa_column_kwargs={"server_default": text("now()")})
+    updated_at: datetime = Field(default=None, sa_column_kwargs={"server_default": text("now()")})
+    deleted_at: datetime | None = None
+
+
+class Payload(SQLModel, table=True):
+    """What the client sent: each batch is one zstd-compressed body, cut into chunks of at most CHUNK_BYTES.
+
+    Upload and replay have one batch, 0. Already compressed, so Postgres stores it EXTERNAL.
+    """
+
+    __tablename__ = "payload"
+
+    recording_id: UUID = Field(foreign_key="recording.id", primary_key=True)
+    batch: int = Field(primary_key=True, sa_type=BigInteger)
+    chunk: int = Field(primary_key=True)
+    data: bytes
+
+
+class Tape(SQLModel, table=True):
+    """The index of a recording's live tape (replay.tape.Index.encode), by which reads find their byte ranges."""
+
+    __tablename__ = "tape"
+
+    recording_id: UUID = Field(foreign_key="recording.id", primary_key=True)
+    name: str
+    index: bytes
+
+
+class IdempotencyKey(SQLModel, table=True):
+    """The first answer to an Idempotency-Key. No foreign key to the recording: it outlives deletion."""
+
+    __tablename__ = "idempotency_key"
+    __table_args__ = (Index("ix_idempotency_key_created_at", "created_at"),)
+
+    project_id: UUID = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    body_hash: bytes
+    recording_id: UUID
+    created_at: datetime = Field(default=None, sa_column_kwargs={"server_default": text("now()")})
+
+
+class Tally(SQLModel, table=True):
+    """How many recordings of an hour were purged, by the status they had: the sums stay right when rows go."""
+
+    __tablename__ = "tally"
+
+    hour: datetime = Field(primary_key=True)
+    tenant_id: UUID = Field(primary_key=True)
+    status: Status = Field(primary_key=True, sa_type=enum_type(Status))
+    purged: int = Field(default=0, sa_type=BigInteger)
+
+
+CHUNK_BYTES = 8 * 1024 * 1024

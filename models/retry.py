@@ -1,0 +1,98 @@
+"""What becomes of a job whose attempt did not end well: one pure decision.
+
+| failure | what it means | what it costs |
+|---|---|---|
+| bad input | trying again cannot help | dead at once |
+| away | a dependency refused, timed out, answered 429 or 5xx | no attempt; due again, until the outage deadline |
+| fault | anything else, a missing bucket or a 403 included | one attempt; backoff, then dead |
+| loss | the worker vanished: killed, out of memory, frozen | one loss, from a budget of its own; backoff, then dead |
+
+Immortal jobs take the same delays and never die. Backoff doubles from `backoff_s` up to `backoff_max_s` with full
+jitter on its upper half ("equal jitter"; Brooker, "Exponential Backoff And Jitter", 2015).
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from models.recording import FailureCode
+
+
+class FailureKind(StrEnum):
+    """The four ways in which an attempt can end badly."""
+
+    BAD_INPUT = "bad_input"
+    AWAY = "away"
+    FAULT = "fault"
+    LOSS = "loss"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """How an attempt ended. `code` is what the recording will say if the job dies of it; `message` is a plain sentence
+    for the recording's owner; `detail` (a traceback) is for operators only."""
+
+    kind: FailureKind
+    code: FailureCode
+    message: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Budgets and delays; seconds."""
+
+    max_attempts: int = 5
+    max_losses: int = 5
+    outage_deadline_s: float = 86400
+    backoff_s: float = 2
+    backoff_max_s: float = 300
+
+
+@dataclass(frozen=True)
+class History:
+    """What the job has used up, this attempt included. `outage_s`: how long what it needs has been away."""
+
+    attempts: int
+    losses: int
+    outages: int
+    outage_s: float
+
+
+@dataclass(frozen=True)
+class Again:
+    """The job is due again after a delay."""
+
+    delay_s: float
+
+
+@dataclass(frozen=True)
+class Dead:
+    """The job gives up."""
+
+
+LOSSES_BEFORE_ISOLATION = 2
+"""After so many losses a job runs in a child process of its own, so that it can take no innocent job along."""
+
+
+def decide(
+    failure: Failure, history: History, policy: Policy, *, immortal: bool, jitter: float
+) -> Again | Dead:
+    """What becomes of the job. `jitter` is a random number in [0, 1)."""
+    match failure.kind:
+        case FailureKind.BAD_INPUT:
+            spent, over = history.attempts, True
+        case FailureKind.AWAY:
+            spent, over = history.outages, history.outage_s >= policy.outage_deadline_s
+        case FailureKind.FAULT:
+            spent, over = history.attempts, history.attempts >= policy.max_attempts
+        case FailureKind.LOSS:
+            spent, over = history.losses, history.losses >= policy.max_losses
+    if over and not immortal:
+        return Dead()
+    return Again(backoff(spent, policy, jitter))
+
+
+def backoff(spent: int, policy: Policy, jitter: float) -> float:
+    """Seconds to wait after `spent` failures of a kind, the last one included."""
+    full = min(policy.backoff_max_s, policy.backoff_s * 2.0 ** min(max(spent - 1, 0), 30))
+    return full * (0.5 + jitter / 2)

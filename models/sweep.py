@@ -1,0 +1,79 @@
+"""What time itself makes due: objects nobody refers to, payloads kept long enough, keys and history to forget.
+
+Each function takes a bounded batch, so that no transaction is long; call again while it returns as much as it may.
+"""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import text
+
+from models.accept import KEY_HOURS
+from models.db import Database
+
+
+async def take_expired_objects(
+    db: Database, *, limit: int, recording_id: UUID | None = None
+) -> Sequence[str]:
+    """Names of objects that nothing refers to and no put can still be writing. From here on no commit can revive them.
+
+    Delete them in storage, then call `forget_objects`; whatever fails in between is taken again.
+    """
+    statement = text(
+        """
+        UPDATE object SET state = 'dead' WHERE name IN (
+            SELECT name FROM object
+            WHERE state <> 'live' AND expires_at < clock_timestamp()
+              AND (CAST(:recording_id AS uuid) IS NULL OR recording_id = CAST(:recording_id AS uuid))
+            ORDER BY expires_at LIMIT :limit FOR UPDATE SKIP LOCKED
+        ) RETURNING name
+        """
+    )
+    async with db.transaction() as session:
+        return (
+            (await session.execute(statement, {"limit": limit, "recording_id": recording_id})).scalars().all()
+        )
+
+
+async def forget_objects(db: Database, names: Sequence[str]) -> None:
+    """These objects are gone from storage."""
+    async with db.transaction() as session:
+        await session.execute(
+            text("DELETE FROM object WHERE name = ANY(:names) AND state = 'dead'"), {"names": list(names)}
+        )
+
+
+async def drop_failed_payloads(db: Database, *, days: float, limit: int) -> int:
+    """Drop the payloads of recordings that failed more than `days` ago. Returns how many recordings lost theirs."""
+    statement = text(
+        """
+        WITH old AS (
+            SELECT recording.id FROM recording
+            WHERE status = 'failed' AND failure_at < now() - make_interval(secs => :seconds)
+              AND EXISTS (SELECT 1 FROM payload WHERE payload.recording_id = recording.id)
+            ORDER BY failure_at LIMIT :limit FOR UPDATE OF recording SKIP LOCKED
+        ), gone AS (
+            DELETE FROM payload USING old WHERE payload.recording_id = old.id RETURNING payload.recording_id
+        )
+        SELECT count(DISTINCT recording_id) FROM gone
+        """
+    )
+    async with db.transaction() as session:
+        return int((await session.execute(statement, {"seconds": days * 86400, "limit": limit})).scalar_one())
+
+
+async def forget_idempotency_keys(db: Database, *, limit: int) -> int:
+    """Forget keys whose time is over. Returns how many."""
+    statement = text(
+        """
+        WITH gone AS (
+            DELETE FROM idempotency_key WHERE (project_id, key) IN (
+                SELECT project_id, key FROM idempotency_key
+                WHERE created_at < now() - make_interval(hours => :hours) ORDER BY created_at LIMIT :limit
+            ) RETURNING 1
+        )
+        SELECT count(*) FROM gone
+        """
+    )
+    async with db.transaction() as session:
+        return int((await session.execute(statement, {"hours": KEY_HOURS, "limit": limit})).scalar_one())

@@ -1,0 +1,88 @@
+"""Who owns recordings and who may do what: tenants, projects, users, API keys.
+
+A key's secret is shown once and stored as its SHA-256: it has 256 random bits, so a slow hash would protect nothing more.
+"""
+
+import hashlib
+import secrets
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import ARRAY, Text, text
+from sqlmodel import Field, SQLModel
+
+from models.ids import new_id
+
+KEY_PREFIX = "tdk_"
+
+
+class Scope(StrEnum):
+    """What a key or a user may do."""
+
+    INGEST = "ingest"
+    READ = "read"
+    MANAGE = "manage"
+    OPERATE = "operate"
+
+
+class Tenant(SQLModel, table=True):
+    """A customer: nothing of one tenant is ever visible to another."""
+
+    __tablename__ = "tenant"
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    name: str
+    created_at: datetime = Field(default=None, sa_column_kwargs={"server_default": text("now()")})
+
+
+class Project(SQLModel, table=True):
+    """A site or an application of a tenant."""
+
+    __tablename__ = "project"
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    tenant_id: UUID = Field(foreign_key="tenant.id", index=True)
+    name: str
+    created_at: datetime = Field(default=None, sa_column_kwargs={"server_default": text("now()")})
+
+
+class User(SQLModel, table=True):
+    """A person. `email` is stored in lower case; without a `password_hash` (argon2id) nobody signs in as them."""
+
+    __tablename__ = "user_account"
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    tenant_id: UUID = Field(foreign_key="tenant.id", index=True)
+    default_project_id: UUID = Field(foreign_key="project.id")
+    email: str = Field(unique=True)
+    password_hash: str | None = None
+    scopes: list[str] = Field(sa_type=ARRAY(Text))
+    created_at: datetime = Field(default=None, sa_column_kwargs={"server_default": text("now()")})
+
+
+class ApiKey(SQLModel, table=True):
+    """A key of a project, made by a user. `hint` is its start, to tell keys apart on a screen."""
+
+    __tablename__ = "api_key"
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    tenant_id: UUID = Field(foreign_key="tenant.id", index=True)
+    project_id: UUID = Field(foreign_key="project.id")
+    user_id: UUID = Field(foreign_key="user_account.id")
+    name: str
+    hint: str
+    secret_hash: bytes = Field(unique=True)
+    scopes: list[str] = Field(sa_type=ARRAY(Text))
+    created_at: datetime = Field(default=None, sa_column_kwargs={"server_default": text("now()")})
+    revoked_at: datetime | None = None
+
+
+def new_secret() -> str:
+    """A fresh API key, to be shown once."""
+    return KEY_PREFIX + secrets.token_urlsafe(32)
+
+
+def hash_secret(secret: str) -> bytes:
+    """What is stored of an API key."""
+    return hashlib.sha256(secret.encode("utf-8", "replace")).digest()
