@@ -1,0 +1,1 @@
+"""A tape and its cuts, read by every zstd decoder at hand."""
