@@ -1,0 +1,1 @@
+"""Tests: named for behaviour, through public doors, against real servers."""

@@ -1,0 +1,83 @@
+"""Fixtures that every test may ask for. Servers are started when the first test asks, once for all xdist workers.
+
+`database_url` and `redis_url` are empty when a test begins; asking for `database` or `storage` opens one on them.
+"""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from models.db import Database
+from storage.open import open_storage
+from storage.protocol import Storage
+from tests.servers import Addresses, Servers, clone, empty, flush
+
+SECRET_KEY = "a secret key that only tests know, long enough"
+SERVERS = pytest.StashKey[Servers]()
+
+
+def _start(config: pytest.Config) -> Servers:
+    if SERVERS not in config.stash:
+        servers = config.stash[SERVERS] = Servers()
+        config.add_cleanup(servers.stop)
+        servers.start()
+    return config.stash[SERVERS]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """xdist's controller, before each of its workers: tell it where the servers are."""
+    node.workerinput["servers"] = msgspec.to_builtins(_start(node.config).addresses)
+
+
+@pytest.fixture(scope="session")
+def servers(request: pytest.FixtureRequest) -> Addresses:
+    """The servers that this test run shares. Leave them running; start your own to kill."""
+    told = getattr(request.config, "workerinput", {}).get("servers")
+    return msgspec.convert(told, Addresses) if told else _start(request.config).addresses
+
+
+@pytest.fixture(scope="session")
+def _worker(request: pytest.FixtureRequest) -> str:
+    return getattr(request.config, "workerinput", {}).get("workerid", "gw0")
+
+
+@pytest.fixture(scope="session")
+def _cloned_url(servers: Addresses, _worker: str) -> str:
+    return clone(servers, f"test_{_worker}")
+
+
+@pytest.fixture
+async def database_url(_cloned_url: str) -> str:
+    """A migrated database without any row."""
+    await empty(_cloned_url)
+    return _cloned_url
+
+
+@pytest.fixture
+async def redis_url(servers: Addresses, _worker: str) -> str:
+    """A Redis database without any key."""
+    url = servers.redis(int(_worker.removeprefix("gw")))
+    await flush(url)
+    return url
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """A pool on `database_url`."""
+    database = Database(database_url)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def storage(tmp_path: Path) -> AsyncIterator[Storage]:
+    """An empty local storage."""
+    storage = open_storage(
+        f"file://{tmp_path / 'objects'}", secret_key=SECRET_KEY, base_url="http://127.0.0.1:8000"
+    )
+    yield storage
+    await storage.close()
