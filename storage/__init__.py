@@ -1,1 +1,1 @@
-"""Where bytes live: one small protocol, Google Cloud Storage and a local directory behind it."""
+"""Where bytes live: one small protocol (`protocol.py`); Google Cloud Storage and a local directory behind it."""

@@ -1,0 +1,281 @@
+"""Storage in a bucket of Google Cloud Storage.
+
+The client is synchronous and runs in a few threads of our own, which bounds how much goes on at once. It is never
+left to retry by itself: what is away is tried again here for a short while, then reported as Unavailable.
+
+A put is one request (JSON API, multipart upload) that storage only accepts where there is no object yet
+(`ifGenerationMatch=0`), streamed from the caller's file: it cannot half-succeed, may be repeated, and takes no memory.
+The client's own uploads read everything into memory, or are resumable and leave a session behind.
+"""
+
+import asyncio
+import base64
+import json
+import secrets
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, BinaryIO, ParamSpec, TypeVar
+
+import google.api_core.exceptions as api
+import google.auth.exceptions
+import urllib3.exceptions
+from google.auth.credentials import Credentials
+from google.auth.transport.requests import AuthorizedSession
+from google.cloud.storage import Blob, Client
+from requests.adapters import HTTPAdapter
+
+from storage.protocol import NotFound, Refused, Stored, Unavailable, check_name, check_range
+from storage.source import Source
+
+CHUNK = 4 * 1024 * 1024
+THREADS = 16
+CONNECT_S = 5.0  # also bounds each write to the socket
+ANSWER_S = 30.0
+PATIENCE_S = 10.0
+FIRST_PAUSE_S, LAST_PAUSE_S = 0.1, 2.0
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class GcsStorage:
+    """Objects in one bucket; see `protocol.Storage`. The credentials must be able to sign without asking anyone."""
+
+    asgi = None
+
+    def __init__(
+        self, bucket: str, credentials: Credentials, *, project: str | None, endpoint: str | None
+    ) -> None:
+        session: AuthorizedSession = AuthorizedSession(credentials)  # type: ignore[no-untyped-call]
+        for scheme in ("https://", "http://"):
+            session.mount(scheme, HTTPAdapter(pool_maxsize=THREADS))
+        options = {"api_endpoint": endpoint} if endpoint else None
+        self._session = session
+        self._client = Client(project=project, credentials=credentials, client_options=options, _http=session)
+        self._bucket = self._client.bucket(bucket)
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="gcs")
+        self._closed = threading.Event()
+
+    async def put(
+        self, name: str, body: BinaryIO, *, size: int, crc32c: int, content_type: str, deadline_s: float
+    ) -> Stored:
+        check_name(name)
+        source = Source(body, size=size, crc32c=crc32c, deadline_s=deadline_s)
+        try:
+            return await self._run(self._put, name, source, content_type)
+        except asyncio.CancelledError:
+            source.give_up()  # the thread runs on, but must not finish its request any more
+            raise
+
+    def _put(self, name: str, source: Source, content_type: str) -> Stored:
+        def send() -> Stored:
+            source.check_time()
+            limits = (min(CONNECT_S, source.remaining_s()), source.remaining_s())
+            body = _Multipart({"name": name, "crc32c": _encode(source.crc32c)}, source, content_type)
+            response = self._session.post(
+                f"{self._client.api_endpoint}/upload/storage/v1{self._bucket.path}/o",
+                params={
+                    "uploadType": "multipart",
+                    "ifGenerationMatch": "0",
+                    "fields": "size,crc32c,generation",
+                },
+                data=body,
+                headers={"content-type": body.content_type},
+                timeout=limits,
+            )
+            if not response.ok:
+                raise api.from_http_response(response)  # type: ignore[no-untyped-call]
+            answer = response.json()
+            return Stored(int(answer["size"]), _decode(answer["crc32c"]), str(answer["generation"]))
+
+        try:
+            stored = self._patiently(send, source.remaining_s())
+        except _Taken:
+            there = self._stat(name)
+            if there is None:
+                raise Unavailable(f"put: {name} was taken, and is gone again") from None
+            stored = there
+        except NotFound:
+            raise Refused(self._no_bucket()) from None
+        if (stored.size, stored.crc32c) != (source.size, source.crc32c):
+            raise Refused(
+                f"put: {name} has other bytes in storage ({stored.size} bytes, CRC32C {stored.crc32c:08x})"
+            )
+        return stored
+
+    async def stat(self, name: str) -> Stored | None:
+        check_name(name)
+        return await self._run(self._stat, name)
+
+    def _stat(self, name: str) -> Stored | None:
+        blob = self._bucket.blob(name)
+        try:
+            self._patiently(lambda: blob.reload(timeout=(CONNECT_S, ANSWER_S), retry=None))
+        except NotFound:
+            self._require_bucket()
+            return None
+        return Stored(int(blob.size), _decode(blob.crc32c), str(blob.generation))
+
+    async def read(self, name: str, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
+        check_name(name)
+        check_range(start, end)
+        blob = self._bucket.blob(name)
+        while end is None or start < end:
+            stop = start + CHUNK if end is None else min(start + CHUNK, end)
+            data, generation = await self._run(self._read, blob, start, stop)
+            if data:
+                yield data
+            start += len(data)
+            if start < stop:  # the object ends here
+                return
+            blob = Blob(name, self._bucket, generation=generation)
+
+    def _read(self, blob: Blob, start: int, stop: int) -> tuple[bytes, int]:
+        def download() -> bytes:
+            data: bytes = blob.download_as_bytes(
+                start=start,
+                end=stop - 1,
+                raw_download=True,
+                checksum=None,
+                timeout=(CONNECT_S, ANSWER_S),
+                retry=None,
+            )
+            return data
+
+        try:
+            return self._patiently(download), blob.generation
+        except _PastTheEnd:
+            return b"", 0
+        except NotFound:
+            self._require_bucket()
+            raise
+
+    async def delete(self, name: str) -> bool:
+        check_name(name)
+        return await self._run(self._delete, name)
+
+    def _delete(self, name: str) -> bool:
+        blob = self._bucket.blob(name)
+        try:
+            self._patiently(lambda: blob.delete(timeout=(CONNECT_S, ANSWER_S), retry=None))
+        except NotFound:
+            self._require_bucket()
+            return False
+        return True
+
+    def sign_put(self, name: str, *, ttl_s: int) -> str:
+        return self._sign("PUT", name, ttl_s)
+
+    def sign_get(self, name: str, *, ttl_s: int) -> str:
+        return self._sign("GET", name, ttl_s)
+
+    def _sign(self, method: str, name: str, ttl_s: int) -> str:
+        check_name(name)
+        url: str = self._bucket.blob(name).generate_signed_url(
+            version="v4", expiration=timedelta(seconds=ttl_s), method=method
+        )
+        return url
+
+    async def check(self) -> None:
+        await self._run(self._require_bucket, 0)
+
+    async def close(self) -> None:
+        self._closed.set()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        await asyncio.to_thread(self._client.close)
+
+    def _require_bucket(self, patience_s: float = PATIENCE_S) -> None:
+        """Tells a missing object from a missing bucket: both are 404. Listing is what the object roles allow."""
+        page = {"max_results": 1, "fields": "items(name)", "timeout": (CONNECT_S, ANSWER_S), "retry": None}
+        try:
+            self._patiently(lambda: list(self._client.list_blobs(self._bucket, **page)), patience_s)
+        except NotFound:
+            raise Refused(self._no_bucket()) from None
+
+    def _no_bucket(self) -> str:
+        return f"there is no bucket gs://{self._bucket.name}"
+
+    async def _run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: call(*args, **kwargs))
+
+    def _patiently(self, call: Callable[[], T], patience_s: float = PATIENCE_S) -> T:
+        """Calls again what raised Unavailable, for as long as that may help."""
+        until = time.monotonic() + min(patience_s, PATIENCE_S)
+        pause = FIRST_PAUSE_S
+        while True:
+            try:
+                with _google_errors_named():
+                    return call()
+            except Unavailable:
+                if time.monotonic() + pause >= until or self._closed.wait(pause):
+                    raise
+            pause = min(2 * pause, LAST_PAUSE_S)
+
+
+class _Taken(Exception):
+    """412: there is an object of that name."""
+
+
+class _PastTheEnd(Exception):
+    """416: the object has no such bytes."""
+
+
+class _Multipart:
+    """The body of a multipart upload, made while it is sent; requests iterates it anew when it sends it again.
+
+    https://cloud.google.com/storage/docs/json_api/v1/how-tos/multipart-upload
+    """
+
+    def __init__(self, resource: dict[str, Any], source: Source, content_type: str) -> None:
+        boundary = secrets.token_hex(16)
+        self.content_type = f"multipart/related; boundary={boundary}"
+        self._source = source
+        self._head = (
+            f"--{boundary}\r\ncontent-type: application/json; charset=UTF-8\r\n\r\n{json.dumps(resource)}\r\n"
+            f"--{boundary}\r\ncontent-type: {content_type}\r\n\r\n"
+        ).encode()
+        self._tail = f"\r\n--{boundary}--\r\n".encode()
+
+    def __len__(self) -> int:
+        return len(self._head) + self._source.size + len(self._tail)
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._head
+        yield from self._source  # raises when the bytes are wrong or late: the request stays unfinished
+        yield self._tail
+
+
+@contextmanager
+def _google_errors_named() -> Iterator[None]:
+    try:
+        yield
+    except api.NotFound as error:
+        raise NotFound("no such object in the bucket") from error
+    except api.PreconditionFailed as error:
+        raise _Taken from error
+    except api.RequestRangeNotSatisfiable as error:
+        raise _PastTheEnd from error
+    except api.GoogleAPICallError as error:
+        away = error.code in (408, 429) or (error.code or 500) >= 500
+        raise (Unavailable if away else Refused)(f"GCS: {error.code} {_line(error)}") from error
+    except google.auth.exceptions.GoogleAuthError as error:
+        away = isinstance(error, google.auth.exceptions.TransportError) or error.retryable
+        raise (Unavailable if away else Refused)(f"GCS credentials: {_line(error)}") from error
+    except (OSError, urllib3.exceptions.HTTPError) as error:  # requests' errors are OSErrors
+        raise Unavailable(f"GCS: {_line(error)}") from error
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+def _encode(crc32c: int) -> str:
+    return base64.b64encode(crc32c.to_bytes(4, "big")).decode()
+
+
+def _decode(crc32c: str) -> int:
+    return int.from_bytes(base64.b64decode(crc32c), "big")

@@ -1,0 +1,1 @@
+"""Storage: one contract for both implementations, then the hazards of each."""

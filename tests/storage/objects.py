@@ -1,0 +1,31 @@
+"""What the tests put, and how they read it back."""
+
+import io
+import uuid
+
+import google_crc32c
+
+from storage.protocol import Storage, Stored
+
+
+def new_name(suffix: str = "tape") -> str:
+    """A name that no other test has."""
+    return f"recordings/{uuid.uuid4()}/{suffix}"
+
+
+async def put(storage: Storage, name: str, data: bytes, *, deadline_s: float = 30, **claims: int) -> Stored:
+    """Puts the bytes; `size` and `crc32c` may be claimed otherwise."""
+    size, crc32c = claims.get("size", len(data)), claims.get("crc32c", google_crc32c.value(data))
+    return await storage.put(
+        name,
+        io.BytesIO(data),
+        size=size,
+        crc32c=crc32c,
+        content_type="application/zstd",
+        deadline_s=deadline_s,
+    )
+
+
+async def read(storage: Storage, name: str, start: int = 0, end: int | None = None) -> bytes:
+    """The bytes in one piece."""
+    return b"".join([piece async for piece in storage.read(name, start, end)])
