@@ -24,7 +24,9 @@ class SettingsError(Exception):
 class Settings(BaseSettings):
     """What a deck needs to know. See docs/operations.md for each variable."""
 
-    model_config = SettingsConfigDict(env_prefix="TAPEDECK_", frozen=True, extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="TAPEDECK_", frozen=True, extra="ignore", populate_by_name=True
+    )
 
     database_url: str = Field(alias="DATABASE_URL")
     redis_url: str = Field(alias="REDIS_URL")
@@ -38,26 +40,39 @@ class Settings(BaseSettings):
 
     max_body_bytes: int = Field(64 * MIB, gt=0)
     max_events_bytes: int = Field(512 * MIB, gt=0)
-    inflight_bytes: int = Field(0, ge=0, description="decompressed bytes of all requests in flight, per process; 0: max_events_bytes")
+    inflight_bytes: int = Field(
+        0, ge=0, description="decompressed bytes of all requests in flight, per process; 0: max_events_bytes"
+    )
     failed_payload_days: float = Field(30, ge=0)
     lease_s: float = Field(60, ge=1)
     max_attempts: int = Field(5, ge=1)
     max_losses: int = Field(5, ge=1)
     outage_deadline_s: float = Field(86400, gt=0)
-    backoff_s: float = Field(2, gt=0, description="first delay of a job that is tried again; doubles each time, with jitter")
+    backoff_s: float = Field(
+        2, gt=0, description="first delay of a job that is tried again; doubles each time, with jitter"
+    )
     backoff_max_s: float = Field(300, gt=0)
-    ring_again_s: float = Field(5, gt=0, description="a rung job that nobody claimed is rung again after this")
+    ring_again_s: float = Field(
+        5, gt=0, description="a rung job that nobody claimed is rung again after this"
+    )
     ring_window: int = Field(64, ge=1, description="messages in Redis per queue")
     poll_s: float = Field(1, gt=0, description="how often the dispatcher looks when nobody wakes it")
     put_deadline_s: float = Field(120, gt=0, description="how long one put to storage may take")
     cors_origins: CommaSeparated = ("*",)
     trusted_proxies: CommaSeparated = ()
+    job_timeout_s: float = Field(600, gt=0, description="an attempt that takes longer counts as a loss")
+    drain_s: float = Field(10, ge=0, description="how long a worker that is stopped lets its jobs finish")
+    sweep_s: float = Field(30, gt=0, description="how often the dispatcher sweeps what time made due")
     log_format: str = Field("text", pattern="^(text|json)$")
 
     @field_validator("cors_origins", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+        return (
+            tuple(part.strip() for part in value.split(",") if part.strip())
+            if isinstance(value, str)
+            else value
+        )
 
     @field_validator("database_url")
     @classmethod
@@ -94,7 +109,9 @@ class Settings(BaseSettings):
 class HomeSettings(BaseSettings):
     """What `tapedeck up` and the client commands need before any service is known."""
 
-    model_config = SettingsConfigDict(env_prefix="TAPEDECK_", frozen=True, extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="TAPEDECK_", frozen=True, extra="ignore", populate_by_name=True
+    )
 
     home: Path = Path(".tapedeck")
     host: str = Field("127.0.0.1", alias="HOST")

@@ -80,9 +80,9 @@ class Listener:
                     return
         except (RedisError, OSError, TimeoutError):
             with contextlib.suppress(RedisError, OSError, TimeoutError):
-                await self._pubsub.aclose()
+                await self._pubsub.aclose()  # type: ignore[no-untyped-call]  # redis leaves it untyped
             await asyncio.sleep(max(0, deadline - asyncio.get_running_loop().time()))
 
     async def close(self) -> None:
-        await self._pubsub.aclose()
+        await self._pubsub.aclose()  # type: ignore[no-untyped-call]  # redis leaves it untyped
         await self._redis.aclose()

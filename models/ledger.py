@@ -84,16 +84,6 @@ async def ring(session: AsyncSession, kind: JobKind, *, room: int, again_s: floa
     return (await session.execute(rung)).scalars().all()
 
 
-async def next_due_s(session: AsyncSession) -> float | None:
-    """Seconds until the next job may be rung for (negative: one is overdue); None when nothing is due."""
-    soonest = func.min(func.greatest(col(Job.due_at), col(Job.ring_at)))
-    wait = select(func.extract("epoch", soonest - func.clock_timestamp())).where(
-        col(Job.state) == JobState.DUE
-    )
-    found = (await session.execute(wait)).scalar_one()
-    return None if found is None else float(found)
-
-
 async def find(session: AsyncSession, job_id: UUID) -> tuple[UUID, JobKind] | None:
     """The recording and kind of a job that may be claimed now, or None. Takes no lock."""
     wanted = select(col(Job.recording_id), col(Job.kind)).where(

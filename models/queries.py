@@ -33,6 +33,13 @@ async def recording(db: Database, tenant_id: UUID, recording_id: UUID) -> Record
         return (await session.execute(wanted)).scalar_one_or_none()
 
 
+async def any_recording(db: Database, recording_id: UUID) -> Recording | None:
+    """One recording of any tenant, or None. For jobs."""
+    wanted = select(Recording).where(col(Recording.id) == recording_id, col(Recording.deleted_at).is_(None))
+    async with db.transaction() as session:
+        return (await session.execute(wanted)).scalar_one_or_none()
+
+
 async def recordings(
     db: Database, tenant_id: UUID, filters: Filters, *, limit: int, before: UUID | None
 ) -> Sequence[Recording]:

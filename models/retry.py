@@ -46,6 +46,7 @@ class Policy:
     outage_deadline_s: float = 86400
     backoff_s: float = 2
     backoff_max_s: float = 300
+    outage_backoff_max_s: float = 30
 
 
 @dataclass(frozen=True)
@@ -78,21 +79,20 @@ def decide(
     failure: Failure, history: History, policy: Policy, *, immortal: bool, jitter: float
 ) -> Again | Dead:
     """What becomes of the job. `jitter` is a random number in [0, 1)."""
+    longest_s = policy.backoff_max_s
     match failure.kind:
         case FailureKind.BAD_INPUT:
             spent, over = history.attempts, True
         case FailureKind.AWAY:
             spent, over = history.outages, history.outage_s >= policy.outage_deadline_s
+            longest_s = min(
+                longest_s, policy.outage_backoff_max_s
+            )  # work goes on soon after what it needs is back
         case FailureKind.FAULT:
             spent, over = history.attempts, history.attempts >= policy.max_attempts
         case FailureKind.LOSS:
             spent, over = history.losses, history.losses >= policy.max_losses
     if over and not immortal:
         return Dead()
-    return Again(backoff(spent, policy, jitter))
-
-
-def backoff(spent: int, policy: Policy, jitter: float) -> float:
-    """Seconds to wait after `spent` failures of a kind, the last one included."""
-    full = min(policy.backoff_max_s, policy.backoff_s * 2.0 ** min(max(spent - 1, 0), 30))
-    return full * (0.5 + jitter / 2)
+    full_s = min(longest_s, policy.backoff_s * 2.0 ** min(max(spent - 1, 0), 30))
+    return Again(full_s * (0.5 + jitter / 2))

@@ -1,0 +1,55 @@
+"""The actors: one per kind of job, each on a queue of its own name. A message carries a job's id and nothing more."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+import dramatiq
+import redis
+from dramatiq import Message
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.middleware import Middleware
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
+
+from models.job import JobKind
+from workers.runner import Runner
+
+SOCKET_TIMEOUT_S = 5
+HEARTBEAT_TIMEOUT_MS = 15_000
+RETRIES = 3
+
+
+def redis_broker(url: str, middleware: list[Middleware], *, maintenance_chance: int = 1000) -> RedisBroker:
+    """A broker whose client has timeouts and retries, and none of Dramatiq's own retries, delays or time limits.
+
+    `maintenance_chance` in a million: how often a command also takes back what dead workers had fetched.
+    """
+    client = redis.Redis.from_url(
+        url,
+        socket_timeout=SOCKET_TIMEOUT_S,
+        socket_connect_timeout=SOCKET_TIMEOUT_S,
+        socket_keepalive=True,
+        health_check_interval=30,
+        retry=Retry(ExponentialBackoff(cap=1, base=0.05), RETRIES),
+    )
+    return RedisBroker(  # type: ignore[no-untyped-call]  # dramatiq leaves it untyped
+        client=client,
+        middleware=middleware,
+        heartbeat_timeout=HEARTBEAT_TIMEOUT_MS,
+        maintenance_chance=maintenance_chance,
+    )
+
+
+def declare_actors(broker: RedisBroker, runner: Callable[[], Runner]) -> None:
+    """Declare an actor for each kind of job. `runner` gives the runner of this process once the worker has booted."""
+
+    async def run(job_id: str) -> None:
+        await runner().run(UUID(job_id))
+
+    for kind in JobKind:
+        dramatiq.actor(actor_name=kind.value, queue_name=kind.value, broker=broker)(run)
+
+
+def message_for(kind: JobKind, job_id: UUID) -> Message[None]:
+    """The message that rings for a job."""
+    return Message(queue_name=kind.value, actor_name=kind.value, args=(str(job_id),), kwargs={}, options={})

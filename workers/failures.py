@@ -1,0 +1,63 @@
+"""What an exception means for the job that raised it: one of the four kinds that `models.retry` decides on."""
+
+import errno
+import socket
+import traceback
+
+from models.db import is_away
+from models.recording import FailureCode
+from models.retry import Failure, FailureKind
+from replay.plan import BadRecording
+from storage.protocol import Refused, Unavailable
+
+DETAIL_CHARS = 8000
+DISK_IS_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+class ShuttingDown(Exception):
+    """This worker is being stopped; the job is handed back and costs nothing."""
+
+
+class TookTooLong(Exception):
+    """The attempt passed its time limit."""
+
+
+LOST = Failure(
+    FailureKind.LOSS,
+    FailureCode.WORKER_LOST,
+    "The worker that processed this recording was lost, again and again.",
+)
+
+
+def failure_of(error: BaseException) -> Failure:
+    """The failure that an exception of a job stands for. Its message is fit for the recording's owner."""
+    detail = "".join(traceback.format_exception(error))[-DETAIL_CHARS:].replace(
+        "\0", "\N{REPLACEMENT CHARACTER}"
+    )
+    match error:
+        case BadRecording():
+            return Failure(FailureKind.BAD_INPUT, FailureCode(error.code), error.message)
+        case ShuttingDown():
+            return Failure(FailureKind.AWAY, FailureCode.PROCESSING_FAILED, "The worker was stopped.")
+        case TookTooLong() | MemoryError():
+            return Failure(FailureKind.LOSS, FailureCode.WORKER_LOST, LOST.message, detail)
+        case Unavailable():
+            return Failure(
+                FailureKind.AWAY, FailureCode.STORAGE_UNAVAILABLE, "Storage could not be reached.", detail
+            )
+        case Refused():
+            return Failure(
+                FailureKind.FAULT, FailureCode.STORAGE_UNAVAILABLE, "Storage refused to work.", detail
+            )
+        case _ if is_away(error) or isinstance(error, socket.gaierror):
+            return Failure(
+                FailureKind.AWAY, FailureCode.PROCESSING_FAILED, "The database could not be reached.", detail
+            )
+        case OSError() if error.errno in DISK_IS_FULL:
+            return Failure(
+                FailureKind.AWAY, FailureCode.PROCESSING_FAILED, "A worker's disk is full.", detail
+            )
+        case _:
+            return Failure(
+                FailureKind.FAULT, FailureCode.PROCESSING_FAILED, "Processing failed unexpectedly.", detail
+            )

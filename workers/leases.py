@@ -1,0 +1,97 @@
+"""Keeping the leases of the jobs that run in this process.
+
+Renewal has a connection of its own, so that a busy pool cannot starve it. A job whose claim no longer holds is
+cancelled; so is one whose lease ends before it could be renewed, by this process's monotonic clock, so that no work
+goes on that somebody else may have taken over.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from models import ledger
+from models.db import Database
+from models.ledger import Claim
+
+RENEWALS_PER_LEASE = 3
+MARGIN_SHARE = 0.1
+
+log = structlog.get_logger()
+
+
+@dataclass
+class Lease:
+    """A running job: its task, and when (monotonic, seconds) its lease ends unless it is renewed."""
+
+    task: asyncio.Task[Any]
+    ends: float
+    over: bool = False
+
+
+class Leases:
+    """The leases of this process. `run` renews them until it is cancelled."""
+
+    def __init__(self, db: Database, *, lease_s: float, put_deadline_s: float) -> None:
+        self._db = db
+        self._lease_s = lease_s
+        self._put_deadline_s = put_deadline_s
+        self._held: dict[UUID, Lease] = {}
+
+    @asynccontextmanager
+    async def keep(self, claim: Claim, *, claimed_at: float) -> AsyncIterator[Lease]:
+        """Renew a claim's lease while the block runs, and cancel the current task when that fails.
+
+        `claimed_at` is the monotonic time just before the claim was made.
+        """
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a lease is kept for a task")
+        lease = self._held[claim.id] = Lease(task, claimed_at + self._lease_s)
+        try:
+            yield lease
+        finally:
+            del self._held[claim.id]
+
+    async def run(self) -> None:
+        """Renew, again and again."""
+        pause_s = self._lease_s / RENEWALS_PER_LEASE
+        while True:
+            await asyncio.sleep(pause_s)
+            if self._held:
+                try:
+                    async with asyncio.timeout(pause_s):
+                        await self._renew()
+                except (SQLAlchemyError, OSError, TimeoutError) as error:
+                    log.warning("leases_not_renewed", jobs=len(self._held), error=str(error))
+            self._end_overdue()
+
+    async def _renew(self) -> None:
+        asked, asked_at = dict(self._held), time.monotonic()
+        async with self._db.autocommit() as connection:
+            held = await ledger.renew(
+                connection, asked.keys(), lease_s=self._lease_s, put_deadline_s=self._put_deadline_s
+            )
+        for claim_id, lease in asked.items():
+            if claim_id in held:
+                lease.ends = asked_at + self._lease_s
+            elif claim_id in self._held:
+                self._end(lease)
+
+    def _end_overdue(self) -> None:
+        # The next look comes one pause later: what would end before that must end now.
+        latest = time.monotonic() + self._lease_s * (1 / RENEWALS_PER_LEASE + MARGIN_SHARE)
+        for lease in self._held.values():
+            if lease.ends < latest:
+                self._end(lease)
+
+    def _end(self, lease: Lease) -> None:
+        if not lease.over:
+            lease.over = True
+            lease.task.cancel()

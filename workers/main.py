@@ -1,0 +1,111 @@
+"""The worker process: broker, middleware, actors. `dramatiq workers.main:start` runs it."""
+
+import asyncio
+import os
+import sys
+import threading
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+
+import dramatiq
+import structlog
+from dramatiq import Broker, Worker
+from dramatiq.asyncio import get_event_loop_thread
+from dramatiq.middleware import AsyncIO, Middleware
+
+import logs
+import settings
+from models.db import Database
+from settings import Settings, SettingsError
+from workers.actors import declare_actors, redis_broker
+from workers.leases import Leases
+from workers.runner import Runner
+from workers.tools import LIMIT_SHARE_OF_LEASE, open_tools
+from workers.watchdog import exit_when_stuck, exit_with_parent
+
+START_TIMEOUT_S = 30
+STALL_SHARE_OF_LEASE = 0.5
+
+log = structlog.get_logger()
+
+
+class Runtime(Middleware):
+    """Opens what the jobs need when the worker boots, in its event loop, and closes it there.
+
+    Stands after AsyncIO, whose event loop it uses.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._open = AsyncExitStack()
+        self._runner: Runner | None = None
+        self._renewing: asyncio.Task[None] | None = None
+        self._watchdog: threading.Event | None = None
+
+    def runner(self) -> Runner:
+        """The runner of this process. Raises RuntimeError before the worker has booted."""
+        if self._runner is None:
+            raise RuntimeError("the worker has not booted")
+        return self._runner
+
+    def before_worker_boot(self, broker: Broker, worker: Worker) -> None:
+        _in_event_loop(self._start(worker.worker_threads))
+
+    def after_worker_boot(self, broker: Broker, worker: Worker) -> None:
+        stall_s = self._settings.lease_s * STALL_SHARE_OF_LEASE
+        self._watchdog = exit_when_stuck(worker, _event_loop(), stall_s=stall_s)
+
+    def before_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
+        if self._watchdog is not None:
+            self._watchdog.set()
+        drain = self.runner().drain(self._settings.drain_s)
+        asyncio.run_coroutine_threadsafe(drain, _event_loop())  # the worker's threads end as their jobs do
+
+    def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
+        _in_event_loop(self._stop())
+
+    async def _start(self, threads: int) -> None:
+        config = self._settings
+        tools = await self._open.enter_async_context(
+            open_tools(config, pool_size=threads + 1, application="tapedeck worker")
+        )
+        renewal = Database(
+            config.database_url,
+            pool_size=1,
+            limit_s=config.lease_s * LIMIT_SHARE_OF_LEASE,
+            application="tapedeck lease renewal",
+        )
+        self._open.push_async_callback(renewal.close)
+        leases = Leases(renewal, lease_s=config.lease_s, put_deadline_s=config.put_deadline_s)
+        self._renewing = asyncio.create_task(leases.run(), name="lease renewal")
+        self._runner = Runner(config, tools, leases)
+
+    async def _stop(self) -> None:
+        if self._renewing is not None:
+            self._renewing.cancel()
+        await self._open.aclose()
+
+
+def start() -> None:
+    """Set the broker and declare the actors. The Dramatiq command calls this in each worker process."""
+    exit_with_parent(os.getppid())
+    try:
+        config = settings.load()
+    except SettingsError as error:
+        sys.exit(str(error))
+    logs.configure(config.log_format)
+    runtime = Runtime(config)
+    broker = redis_broker(config.redis_url, [AsyncIO(), runtime])
+    declare_actors(broker, runtime.runner)
+    dramatiq.set_broker(broker)
+
+
+def _event_loop() -> asyncio.AbstractEventLoop:
+    thread = get_event_loop_thread()
+    if thread is None:
+        raise RuntimeError("the AsyncIO middleware is missing")
+    return thread.loop
+
+
+def _in_event_loop(coroutine: Coroutine[None, None, None]) -> None:
+    asyncio.run_coroutine_threadsafe(coroutine, _event_loop()).result(START_TIMEOUT_S)

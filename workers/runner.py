@@ -1,0 +1,153 @@
+"""One job, from its message to its end: claim, keep the lease, run, and settle what went wrong.
+
+Nothing escapes: an actor that raises would leave its message to Dramatiq, which loses retries when Redis is away.
+"""
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+import structlog
+
+from models import lifecycle
+from models.db import is_away
+from models.job import JobKind
+from models.ledger import ClaimLost
+from models.lifecycle import Work
+from models.retry import LOSSES_BEFORE_ISOLATION, Failure, Policy
+from settings import Settings
+from workers.failures import ShuttingDown, TookTooLong, failure_of
+from workers.isolation import run_isolated
+from workers.leases import Lease, Leases
+from workers.process import process
+from workers.purge import purge
+from workers.tools import Tools
+
+SETTLE_PAUSE_S = 0.5
+
+JOBS: dict[JobKind, Callable[[Work, Tools], Awaitable[None]]] = {
+    JobKind.PROCESS: process,
+    JobKind.PURGE: purge,
+}
+
+log = structlog.get_logger()
+
+
+class Runner:
+    """Runs the jobs of one worker process."""
+
+    def __init__(self, settings: Settings, tools: Tools, leases: Leases) -> None:
+        self._settings = settings
+        self._tools = tools
+        self._leases = leases
+        self._policy = policy_of(settings)
+        self._name = f"{socket.gethostname()}:{os.getpid()}"
+        self._running: set[asyncio.Task[None]] = set()
+        self._draining = False
+
+    async def run(self, job_id: UUID) -> None:
+        """Run a job if it is due and nobody else does. Never raises, except when it is cancelled from outside."""
+        if self._draining:
+            return
+        task = asyncio.create_task(self._run(job_id))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        try:
+            await task
+        except Exception:
+            log.exception("job_failed_unexpectedly", job_id=str(job_id))
+
+    async def drain(self, grace_s: float) -> None:
+        """Begin no more jobs; those that still run after `grace_s` are handed back, at no cost to them."""
+        self._draining = True
+        if self._running:
+            _, late = await asyncio.wait(self._running, timeout=grace_s)
+            for task in late:
+                task.cancel()
+
+    async def _run(self, job_id: UUID) -> None:
+        claimed_at = time.monotonic()
+        try:
+            work = await lifecycle.claim(
+                self._tools.db,
+                job_id,
+                worker=self._name,
+                lease_s=self._settings.lease_s,
+                put_deadline_s=self._settings.put_deadline_s,
+            )
+        except Exception as error:
+            if not is_away(error):
+                raise
+            log.warning("job_not_claimed", job_id=str(job_id), error=str(error))
+            return  # it is still due: the dispatcher rings again
+        if work is None:
+            return
+        with structlog.contextvars.bound_contextvars(
+            job_id=str(job_id), recording_id=str(work.claim.recording_id), kind=work.claim.kind.value
+        ):
+            async with self._leases.keep(work.claim, claimed_at=claimed_at) as lease:
+                await self._attempt(work, lease)
+
+    async def _attempt(self, work: Work, lease: Lease) -> None:
+        began = time.monotonic()
+        log.info("job_started", attempt=work.claim.attempts, losses=work.claim.losses)
+        try:
+            async with asyncio.timeout(self._settings.job_timeout_s):
+                if work.claim.losses >= LOSSES_BEFORE_ISOLATION:
+                    failure = await run_isolated(work)
+                else:
+                    await JOBS[work.claim.kind](work, self._tools)
+                    failure = None
+        except ClaimLost:
+            log.warning("claim_lost")
+            return
+        except asyncio.CancelledError:
+            if lease.over or not self._draining:
+                log.warning("claim_lost")
+                return
+            failure = failure_of(ShuttingDown())
+        except TimeoutError as error:
+            late = time.monotonic() - began >= self._settings.job_timeout_s
+            failure = failure_of(TookTooLong() if late else error)
+        except Exception as error:
+            failure = failure_of(error)
+        if failure is None:
+            log.info("job_done", ms=round((time.monotonic() - began) * 1000))
+        else:
+            await self._settle(work, failure, lease)
+
+    async def _settle(self, work: Work, failure: Failure, lease: Lease) -> None:
+        """Write down how the attempt ended; while Postgres is away, try until the lease is over."""
+        while time.monotonic() < lease.ends:
+            try:
+                verdict = await lifecycle.settle(
+                    self._tools.db, work.claim.recording_id, work.claim.id, failure, self._policy
+                )
+            except Exception as error:
+                if not is_away(error):
+                    raise
+                await asyncio.sleep(SETTLE_PAUSE_S)
+                continue
+            log.warning(
+                "job_attempt_failed",
+                failure=failure.kind.value,
+                code=failure.code.value,
+                verdict=str(verdict),
+                detail=failure.detail,
+            )
+            return
+        log.warning("job_not_settled", failure=failure.kind.value)
+
+
+def policy_of(settings: Settings) -> Policy:
+    """Budgets and delays as configured."""
+    return Policy(
+        max_attempts=settings.max_attempts,
+        max_losses=settings.max_losses,
+        outage_deadline_s=settings.outage_deadline_s,
+        backoff_s=settings.backoff_s,
+        backoff_max_s=settings.backoff_max_s,
+    )

@@ -1,0 +1,46 @@
+"""What a job may use. Built once per process, in its event loop, and closed there."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from models.db import Database
+from settings import Settings
+from storage.open import open_storage
+from storage.protocol import Storage
+
+LIMIT_SHARE_OF_LEASE = 0.5
+
+
+@dataclass(frozen=True)
+class Tools:
+    """Database, storage and limits. `planning` lets one job at a time hold a whole recording in memory."""
+
+    db: Database
+    storage: Storage
+    put_deadline_s: float
+    max_events_bytes: int
+    planning: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+
+
+@asynccontextmanager
+async def open_tools(settings: Settings, *, pool_size: int, application: str) -> AsyncIterator[Tools]:
+    """The tools of this process, until the block ends."""
+    db = Database(
+        settings.database_url,
+        pool_size=pool_size,
+        limit_s=settings.lease_s * LIMIT_SHARE_OF_LEASE,
+        application=application,
+    )
+    storage = open_storage(
+        settings.storage_url,
+        secret_key=settings.secret_key,
+        base_url=settings.base_url,
+        emulator_host=settings.storage_emulator_host,
+    )
+    try:
+        yield Tools(db, storage, settings.put_deadline_s, settings.max_events_bytes)
+    finally:
+        await storage.close()
+        await db.close()
