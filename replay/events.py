@@ -1,0 +1,149 @@
+"""One event's head: what ordering, counting and playing need, read from its raw JSON slice.
+
+`read_head` is fast on what recorders send and falls back to reading member by member, so that an event is refused
+for a reason that can be told, and for nothing else. The reasons:
+
+| reason | the event |
+|---|---|
+| `bad_type`, `missing_type` | its `type` is no integer ≥ 0 (3.0 is one) |
+| `missing_timestamp`, `bad_timestamp` | its `timestamp` is no number, or beyond ±8.64e15 ms, where JavaScript's time ends |
+| `missing_data`, `bad_data` | a full snapshot, increment or Meta without an object `data` |
+| `missing_source`, `bad_source` | an increment whose `data.source` is no integer ≥ 0 |
+| `bad_pack` | a packed event that does not unpack to one (`replay.unpack`) |
+| `too_large` | a packed event that unpacks to more than is allowed |
+| `too_deep` | nested too deeply to read |
+"""
+
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import Raw
+
+from replay import surrogates
+from replay.rrweb import EventType, kind
+
+LAST_TIME_MS = 8.64e15  # ECMA-262, time value: ±100,000,000 days around 1970
+
+
+class Rejected(Exception):
+    """An event that cannot be stored; the message is its reason."""
+
+    @property
+    def reason(self) -> str:
+        return str(self.args[0])
+
+
+class Head(NamedTuple):
+    """`kind` as in `replay.rrweb`; `time` as sent (ms, or seconds); `detail` is `data.type` of an increment, else -1."""
+
+    kind: int
+    time: float
+    detail: int
+    cv: Any = None
+
+
+class _Data(msgspec.Struct, gc=False):
+    source: Any = None
+    type: Any = None
+
+
+class _Event(msgspec.Struct, gc=False):
+    type: Any = None
+    timestamp: Any = None
+    data: _Data | list[Raw] | str | float | bool | None = None
+    cv: Any = None
+
+
+_fast = msgspec.json.Decoder(_Event).decode
+_members = msgspec.json.Decoder(dict[str, Raw])
+_strings = msgspec.json.Decoder(str)
+_NEEDS_DATA = (EventType.FULL_SNAPSHOT, EventType.INCREMENTAL_SNAPSHOT, EventType.META)
+_INCREMENT = int(EventType.INCREMENTAL_SNAPSHOT)
+
+
+def read_head(event: Raw | bytes, *, unpacked: bool = False) -> Head:
+    """The head of an event that is a valid JSON object. Raises Rejected.
+
+    A full snapshot that says it is packed (`cv`) may still lack its `data` object, unless it is `unpacked`.
+    """
+    try:
+        got = _fast(event)
+    except msgspec.DecodeError:
+        return _read_slowly(event, unpacked)
+    except RecursionError:
+        raise Rejected("too_deep") from None
+    event_type, time, data = got.type, got.timestamp, got.data
+    if (
+        type(event_type) is int
+        and event_type >= 0
+        and type(time) in (int, float)
+        and -LAST_TIME_MS <= time <= LAST_TIME_MS
+    ):
+        if type(data) is _Data:
+            if event_type != _INCREMENT:
+                return Head(kind(event_type, 0), float(time), -1, got.cv)
+            source, detail = data.source, data.type
+            if type(source) is int and source >= 0:
+                return Head(
+                    kind(event_type, source), float(time), detail if type(detail) is int else -1, got.cv
+                )
+        elif event_type not in _NEEDS_DATA:
+            return Head(kind(event_type, 0), float(time), -1, got.cv)
+    return _read_slowly(event, unpacked)
+
+
+def _read_slowly(event: Raw | bytes, unpacked: bool) -> Head:
+    try:
+        members = surrogates.decode(_members, event)
+        event_type = _integer(members.get("type"), "type")
+        time = _number(members.get("timestamp"), "timestamp")
+        source, detail = 0, -1
+        cv = _text(members.get("cv"))
+        if event_type in _NEEDS_DATA and (unpacked or not cv or event_type != EventType.FULL_SNAPSHOT):
+            data = _data(members.get("data"))
+            if event_type == EventType.INCREMENTAL_SNAPSHOT:
+                source = _integer(data.get("source"), "source")
+                detail = _small(data.get("type"))
+    except RecursionError:
+        raise Rejected("too_deep") from None
+    return Head(kind(event_type, source), time, detail, cv)
+
+
+def _data(value: Raw | None) -> dict[str, Raw]:
+    if value is None or value == b"null":
+        raise Rejected("missing_data")
+    if memoryview(value)[0] != ord("{"):
+        raise Rejected("bad_data")
+    return surrogates.decode(_members, value)
+
+
+def _number(value: Raw | None, name: str) -> float:
+    token = bytes(value) if value is not None else b"null"
+    if token == b"null":
+        raise Rejected(f"missing_{name}")
+    if token[0] not in b"-0123456789":
+        raise Rejected(f"bad_{name}")
+    number = float(token)
+    if not abs(number) <= LAST_TIME_MS:
+        raise Rejected(f"bad_{name}")
+    return number
+
+
+def _integer(value: Raw | None, name: str) -> int:
+    number = _number(value, name)
+    if number < 0 or not number.is_integer():
+        raise Rejected(f"bad_{name}")
+    return int(number)
+
+
+def _small(value: Raw | None) -> int:
+    try:
+        return _integer(value, "type")
+    except Rejected:
+        return -1
+
+
+def _text(value: Raw | None) -> str | None:
+    if value is None or memoryview(value)[0] != ord('"'):
+        return None
+    return surrogates.decode(_strings, value)

@@ -1,0 +1,84 @@
+"""Warnings: what is odd about a recording that is stored all the same."""
+
+from array import array
+from collections.abc import Sequence
+
+import msgspec
+
+from replay.rrweb import SOURCE_BASE, UNKNOWN_SOURCE, UNKNOWN_TYPE, EventType
+
+GAP_MS = 5 * 60_000  # nothing for five minutes: PostHog's threshold of inactivity
+JUMP_MS = 24 * 3_600_000  # a day between neighbours is a clock that was set, not a pause
+BACKWARD_JUMP_MS = 60_000  # within one batch, tabs and frames differ by less
+DURATION_TOLERANCE_MS = 2000
+DURATION_TOLERANCE = 0.05
+
+_FULL_SNAPSHOT = int(EventType.FULL_SNAPSHOT)
+
+
+class Warning(msgspec.Struct):  # noqa: A001 - API.md's word
+    """`count` says how often; `message` is a sentence for people."""
+
+    code: str
+    count: int
+    message: str
+
+
+def from_kinds(order: Sequence[int], kinds: bytes | bytearray) -> list[Warning]:
+    """no_meta, no_snapshot_at_start, unknown_type."""
+    found = []
+    if kinds and EventType.META not in kinds:
+        found.append(Warning("no_meta", 1, "No Meta event says which page this is and how large."))
+    early = 0
+    for place in order:
+        if kinds[place] == _FULL_SNAPSHOT:
+            break
+        early += kinds[place] >= SOURCE_BASE
+    if early or (kinds and _FULL_SNAPSHOT not in kinds):
+        message = "Changes come before the first full snapshot, so the start cannot be played."
+        found.append(Warning("no_snapshot_at_start", max(early, 1), message))
+    if unknown := kinds.count(UNKNOWN_TYPE) + kinds.count(UNKNOWN_SOURCE):
+        found.append(
+            Warning("unknown_type", unknown, "Events of a type or source that is not known were kept.")
+        )
+    return found
+
+
+def from_times(
+    order: Sequence[int], times: "array[float]", out_of_order: int, set_back: int
+) -> list[Warning]:
+    """gap, clock_jump, out_of_order. `set_back` counts steps back of more than BACKWARD_JUMP_MS within a batch."""
+    gaps, jumps = 0, set_back
+    for i in range(1, len(order)):
+        step = times[order[i]] - times[order[i - 1]]
+        if step > GAP_MS:
+            gaps += step <= JUMP_MS
+            jumps += step > JUMP_MS
+    found = []
+    if gaps:
+        found.append(Warning("gap", gaps, "For more than five minutes nothing was recorded."))
+    if out_of_order:
+        found.append(
+            Warning("out_of_order", out_of_order, "Events arrived after later ones and were put in order.")
+        )
+    if jumps:
+        found.append(
+            Warning("clock_jump", jumps, "The recorder's clock was set, or several clocks were at work.")
+        )
+    return found
+
+
+def from_claims(
+    *, claimed_events: int | None, received: int, claimed_ms: int | None, duration_ms: int
+) -> list[Warning]:
+    """event_count_differs, duration_differs."""
+    found = []
+    if claimed_events is not None and claimed_events != received:
+        message = f"The client counted {claimed_events} events, {received} were received."
+        found.append(Warning("event_count_differs", abs(claimed_events - received), message))
+    if claimed_ms is not None:
+        off = abs(claimed_ms - duration_ms)
+        if off > max(DURATION_TOLERANCE_MS, DURATION_TOLERANCE * max(claimed_ms, duration_ms)):
+            message = f"The client measured {claimed_ms} ms, the events span {duration_ms} ms."
+            found.append(Warning("duration_differs", 1, message))
+    return found

@@ -1,0 +1,168 @@
+"""From payloads to a plan: what a recording becomes, decided without I/O, clock or database.
+
+The way of an event: unpack → check → units → order → duplicates → tape. It stays a raw slice of its payload; one that
+has to change (packed, or timed in seconds) is made anew from its slice each time it is looked at, so that memory holds
+the payload once and never everything unpacked.
+"""
+
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from operator import le
+
+import msgspec
+import zstandard
+
+from replay import findings
+from replay.envelope import BadEnvelope, Envelope, decode_upload
+from replay.findings import Warning  # noqa: A004 - API.md's word
+from replay.gather import Gathered
+from replay.index import Index
+from replay.inflate import Truncated, inflate
+from replay.rrweb import EventType
+from replay.sidecar import write as write_sidecar
+from replay.summary import Account, Summary
+from replay.tape import Recorded
+from replay.tape import write as write_tape
+
+__all__ = ["Account", "BadRecording", "Claims", "Plan", "Summary", "Warning", "plan"]
+
+
+class BadRecording(Exception):
+    """A recording that can never be stored. `code`: `payload_unreadable` or `no_valid_events`."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class Claims(msgspec.Struct, frozen=True):
+    """What the client said beside the events; ms."""
+
+    started_at_ms: float | None = None
+    event_count: int | None = None
+    duration_ms: int | None = None
+    video: bool = False
+
+
+def plan(batches: Iterable[Iterable[bytes]], claims: Claims, *, level: int = 3, max_bytes: int) -> "Plan":
+    """The plan for what was received. Each batch is the chunks, split anywhere, of one zstd-compressed envelope.
+
+    `max_bytes` caps what all batches decompress to together, and once more what packed events unpack to. `level` is
+    zstd's, 1 to 19. Raises BadRecording.
+    """
+    gathered, room = Gathered(max_bytes), max_bytes
+    for chunks in batches:
+        body = _body(chunks, room)
+        room -= len(body)
+        gathered.add(_envelope(body))
+    return Plan(gathered, claims, level)
+
+
+class Plan:
+    """What a recording becomes. Reading the figures costs nothing; `tape` and `sidecar` compute as they are consumed."""
+
+    def __init__(self, gathered: Gathered, claims: Claims, level: int) -> None:
+        self._events = gathered
+        self._level = level
+        self._index: Index | None = None
+        times, kinds, tally = gathered.times, gathered.kinds, gathered.tally
+        if not times and not (claims.video and gathered.received == 0):
+            raise BadRecording("no_valid_events", f"None of the {gathered.received} events is valid.")
+        gathered.scale()
+        self._order = order = _order(times)
+        self.masked: dict[str, int] = {}
+        self.playable = _is_playable(order, kinds)
+        self.summary = tally.finish(order, times, kinds)
+        self.account = Account(
+            received=gathered.received,
+            stored=len(times),
+            duplicate=gathered.duplicate,
+            rejected=len(gathered.rejected),
+            bytes=sum(tally.sizes.values()),
+        )
+        if gathered.received == 0:  # only a video was sent: the client's figures stay
+            self.event_count = claims.event_count or 0
+            self.duration_ms = claims.duration_ms or 0
+            self.navigations = gathered.navigations
+            self.warnings: list[Warning] = []
+            return
+        self.event_count = len(times)
+        self.duration_ms = round(times[order[-1]] - times[order[0]])
+        self.navigations = tally.navigations(order, times)
+        self.warnings = [
+            *findings.from_kinds(order, kinds),
+            *findings.from_times(order, times, *gathered.disorder()),
+            *findings.from_claims(
+                claimed_events=claims.event_count,
+                received=gathered.received,
+                claimed_ms=claims.duration_ms,
+                duration_ms=self.duration_ms,
+            ),
+        ]
+
+    @property
+    def index(self) -> Index:
+        """Known once `tape` was consumed to its end."""
+        if self._index is None:
+            raise RuntimeError("the tape has not been written yet")
+        return self._index
+
+    def tape(self) -> Iterator[bytes]:
+        """The bytes of the tape (`replay.tape`), index frame included. Deterministic: again gives the same bytes."""
+        self._index = yield from write_tape(self._recorded(), level=self._level)
+
+    def sidecar(self) -> Iterator[bytes]:
+        """The bytes of the sidecar (`replay.sidecar`)."""
+        events = self._events
+        return write_sidecar(
+            events.console, events.network, events.client_info, events.rejected, level=self._level
+        )
+
+    def _recorded(self) -> Iterator[Recorded]:
+        events = self._events
+        for place in self._order:
+            yield Recorded(events.stored(place), events.times[place], events.kinds[place])
+
+
+def _envelope(body: bytearray) -> Envelope:
+    try:
+        return decode_upload(body)
+    except BadEnvelope as bad:
+        where = f"{bad.field}: " if bad.field else ""
+        raise BadRecording(
+            "payload_unreadable", f"The payload is not what was accepted: {where}{bad.message}."
+        ) from bad
+
+
+def _body(chunks: Iterable[bytes], max_bytes: int) -> bytearray:
+    body = bytearray()
+    try:
+        for piece in inflate(chunks):
+            body += piece
+            if len(body) > max_bytes:
+                raise BadRecording("payload_unreadable", "The payload decompresses to more than is allowed.")
+    except Truncated:
+        raise BadRecording("payload_unreadable", "The payload ends too early.") from None
+    except zstandard.ZstdError as error:
+        raise BadRecording("payload_unreadable", f"The payload cannot be decompressed: {error}.") from None
+    return body
+
+
+def _order(times: "array[float]") -> Sequence[int]:
+    """The playing order: by time, and where times are equal, as they came."""
+    if all(map(le, times, islice(times, 1, None))):
+        return range(len(times))
+    return sorted(range(len(times)), key=times.__getitem__)
+
+
+def _is_playable(order: Sequence[int], kinds: bytes | bytearray) -> bool:
+    """There is a full snapshot, and a Meta before it."""
+    meta = False
+    for place in order:
+        if kinds[place] == EventType.META:
+            meta = True
+        elif kinds[place] == EventType.FULL_SNAPSHOT and meta:
+            return True
+    return False

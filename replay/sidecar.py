@@ -1,0 +1,66 @@
+"""The sidecar: the object beside the tape that holds everything of a recording that is not playing.
+
+One zstd frame of JSON, in exactly the shape that `GET …/logs` answers with::
+
+    {"console": [...], "network": [...], "client_info": {...}, "rejected": [{"index": 0, "reason": "...", "event": ...}]}
+
+`index` counts received events from 0; `event` is what was received, byte for byte (a packed event is a string).
+"""
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+import zstandard
+from msgspec import Raw
+
+_FLUSH_BYTES = 1 << 20
+
+
+class RejectedEvent(msgspec.Struct, frozen=True):
+    """An event that was not stored, and why (`replay.events` names the reasons)."""
+
+    index: int
+    reason: str
+    event: Raw
+
+
+def write(
+    console: Iterable[Raw],
+    network: Iterable[Raw],
+    client_info: Raw | None,
+    rejected: Iterable[RejectedEvent],
+    *,
+    level: int,
+) -> Iterator[bytes]:
+    """The object's bytes."""
+    chunker = zstandard.ZstdCompressor(level=level).chunker(chunk_size=_FLUSH_BYTES)
+    for piece in _json(console, network, client_info, rejected):
+        yield from chunker.compress(piece)
+    yield from chunker.finish()  # type: ignore[no-untyped-call]
+
+
+def _json(
+    console: Iterable[Raw], network: Iterable[Raw], client_info: Raw | None, rejected: Iterable[RejectedEvent]
+) -> Iterator[bytes | Raw]:
+    yield b'{"console":['
+    yield from _joined(console)
+    yield b'],"network":['
+    yield from _joined(network)
+    yield b'],"client_info":'
+    yield client_info if client_info is not None else b"{}"
+    yield b',"rejected":['
+    comma = b""
+    for one in rejected:
+        yield b'%b{"index":%d,"reason":"%b","event":' % (comma, one.index, one.reason.encode())
+        yield one.event
+        yield b"}"
+        comma = b","
+    yield b"]}"
+
+
+def _joined(values: Iterable[Raw]) -> Iterator[bytes | Raw]:
+    comma = b""
+    for value in values:
+        yield comma
+        yield value
+        comma = b","

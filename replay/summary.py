@@ -1,0 +1,200 @@
+"""What a recording holds, in figures: the account of its events, its summary and its pages."""
+
+import math
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from replay import surrogates
+from replay.envelope import Navigation
+from replay.rrweb import (
+    CONSOLE_PLUGIN,
+    INTERACTIONS,
+    KIND_NAMES,
+    NETWORK_PLUGIN,
+    SOURCE_BASE,
+    EventType,
+    MouseInteraction,
+    Source,
+)
+
+ACTIVE_GAP_MS = 5000  # a pause between two interactions that still counts as activity
+VIEWPORT_MAX = 1_000_000  # px; beyond it a number is no viewport
+
+_META = int(EventType.META)
+_PLUGIN = int(EventType.PLUGIN)
+_INPUT = SOURCE_BASE + Source.INPUT
+_SCROLL = SOURCE_BASE + Source.SCROLL
+_MOUSE_INTERACTION = SOURCE_BASE + Source.MOUSE_INTERACTION
+_VIEWPORT_RESIZE = SOURCE_BASE + Source.VIEWPORT_RESIZE
+_LOG = SOURCE_BASE + Source.LOG
+_LOOKED_INTO = frozenset((_META, _PLUGIN, _VIEWPORT_RESIZE, _LOG))
+
+
+class Account(msgspec.Struct):
+    """What happened to every event: received = stored + duplicate + rejected. `bytes` is the stored events' JSON."""
+
+    received: int = 0
+    stored: int = 0
+    duplicate: int = 0
+    rejected: int = 0
+    bytes: int = 0
+
+
+class Viewport(msgspec.Struct):
+    """CSS pixels."""
+
+    width: int | float
+    height: int | float
+
+
+class Summary(msgspec.Struct):
+    """API.md's `summary`. `bytes_by_type` adds up to the account's `bytes`."""
+
+    clicks: int = 0
+    inputs: int = 0
+    scrolls: int = 0
+    pages: int = 0
+    active_ms: int = 0
+    console_errors: int = 0
+    network_errors: int = 0
+    viewport: Viewport | None = None
+    bytes_by_type: dict[str, int] = {}
+
+
+class _Data(msgspec.Struct):
+    href: Any = None
+    width: Any = None
+    height: Any = None
+    level: Any = None
+    plugin: Any = None
+    payload: Raw = Raw(b"null")
+
+
+class _Looked(msgspec.Struct):
+    data: _Data
+
+
+class _Level(msgspec.Struct):
+    level: Any = None
+
+
+class _Status(msgspec.Struct):
+    status: Any = None
+
+
+class _Requests(msgspec.Struct):
+    requests: list[_Status] = []
+
+
+_looked = msgspec.json.Decoder(_Looked)
+_level = msgspec.json.Decoder(_Level)
+_status = msgspec.json.Decoder(_Status)
+_requests = msgspec.json.Decoder(_Requests)
+
+
+class Tally:
+    """Gathers, event by event in the order of arrival, what the summary needs."""
+
+    def __init__(self) -> None:
+        self.summary = Summary()
+        self.sizes: Counter[int] = Counter()
+        self.pages: dict[int, str] = {}  # place in the order of arrival → url
+        self._meta_viewport: dict[int, Viewport] = {}
+        self._resized_viewport: dict[int, Viewport] = {}
+
+    def add(self, place: int, event: bytes | Raw, size: int, kind: int, detail: int) -> None:
+        """`event` is the stored JSON, `size` its length, `kind` and `detail` from its head."""
+        summary = self.summary
+        self.sizes[kind] += size
+        if kind == _MOUSE_INTERACTION:
+            summary.clicks += detail == MouseInteraction.CLICK
+        elif kind == _INPUT:
+            summary.inputs += 1
+        elif kind == _SCROLL:
+            summary.scrolls += 1
+        elif kind in _LOOKED_INTO:
+            self._look_into(place, event, kind)
+
+    def add_logs(self, console: Iterable[Raw], network: Iterable[Raw]) -> None:
+        """Logs that came beside the events."""
+        for log in console:
+            self._count_level(log)
+        for request in network:
+            self._count_statuses(_decoded(_status, request))
+
+    def finish(self, order: Sequence[int], times: "array[float]", kinds: bytes | bytearray) -> Summary:
+        """The summary; `order` is the playing order."""
+        summary = self.summary
+        summary.pages = kinds.count(_META)
+        summary.active_ms = round(_active_ms(order, times, kinds))
+        names = Counter[str]()
+        for kind, size in self.sizes.items():
+            names[KIND_NAMES[kind]] += size
+        summary.bytes_by_type = dict(sorted(names.items()))
+        for found in (self._meta_viewport, self._resized_viewport):
+            if found and summary.viewport is None:
+                summary.viewport = found[min(found, key=lambda place: (times[place], place))]
+        return summary
+
+    def navigations(self, order: Sequence[int], times: "array[float]") -> list[Navigation]:
+        """The pages in playing order, timed in whole ms from the first event."""
+        return [
+            Navigation(self.pages[place], math.floor(times[place] - times[order[0]]))
+            for place in sorted(self.pages, key=lambda place: (times[place], place))
+        ]
+
+    def _look_into(self, place: int, event: bytes | Raw, kind: int) -> None:
+        looked = _decoded(_looked, event)
+        if looked is None:
+            return
+        data = looked.data
+        if kind == _META:
+            if isinstance(data.href, str):
+                self.pages[place] = surrogates.storable(data.href)
+            _note_viewport(self._meta_viewport, place, data)
+        elif kind == _VIEWPORT_RESIZE:
+            _note_viewport(self._resized_viewport, place, data)
+        elif kind == _LOG:
+            self.summary.console_errors += data.level == "error"
+        elif data.plugin == CONSOLE_PLUGIN:
+            self._count_level(data.payload)
+        elif data.plugin == NETWORK_PLUGIN:
+            requests = _decoded(_requests, data.payload)
+            self._count_statuses(*(requests.requests if requests else ()))
+
+    def _count_level(self, log: Raw) -> None:
+        found = _decoded(_level, log)
+        self.summary.console_errors += found is not None and found.level == "error"
+
+    def _count_statuses(self, *requests: _Status | None) -> None:
+        for request in requests:
+            if request is not None and type(request.status) in (int, float):
+                self.summary.network_errors += request.status == 0 or request.status >= 400
+
+
+def _decoded(decoder: msgspec.json.Decoder[Any], text: bytes | Raw) -> Any:
+    """None for what has another shape: a figure is no reason to refuse an event."""
+    try:
+        return surrogates.decode(decoder, text)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+
+
+def _note_viewport(found: dict[int, Viewport], place: int, data: _Data) -> None:
+    if all(type(side) in (int, float) and 0 < side <= VIEWPORT_MAX for side in (data.width, data.height)):
+        found[place] = Viewport(data.width, data.height)
+
+
+def _active_ms(order: Sequence[int], times: "array[float]", kinds: bytes | bytearray) -> float:
+    active, before = 0.0, None
+    for place in order:
+        if kinds[place] in INTERACTIONS:
+            if before is not None and times[place] - before <= ACTIVE_GAP_MS:
+                active += times[place] - before
+            before = times[place]
+    return active

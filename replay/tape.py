@@ -1,0 +1,185 @@
+r"""The tape: a recording's events as one zstd frame (RFC 8878) that can be cut at marked places.
+
+Specification, version 1
+========================
+An object is a *frame*, which is served as it is, then an *index frame*, which is not::
+
+    object      = frame index-frame
+    frame       = PREFIX [ part *( RESET part ) ] SUFFIX
+    PREFIX      = 28 b5 2f fd 00 68  08 00 00 5b     header: no content size, no checksum, window 8 MiB; raw block "["
+    SUFFIX      = 09 00 00 5d                        last raw block "]"
+    RESET       = a4 00 00 40 2c 09 20 0a 09 20 0d 0d 04 00 ef 16 3b 82 2b c6 08 5c 16
+    index-frame = 50 2a 4d 18  size  index  footer   a skippable frame; size (uint32 LE) = len(index) + 16
+    footer      = len(index) version "TAPEDECK"      uint32 LE, uint32 LE, 8 bytes: the last 16 of the object
+
+A **part** is the blocks of a zstd frame of its own (a fresh context; level at most 19, no long mode, so a window of at most
+8 MiB) without that frame's header and with the last-block flag cleared. It decodes to one or more events, each as its raw
+JSON, joined by commas: about `PART_BYTES`, or a single larger event.
+
+A decoder carries three repeat offsets from block to block, and a part's first sequences may use the initial ones
+(1, 4, 8). **RESET** stands between two parts and sets them: its literals are raw, its tables the predefined ones, its
+four sequences have the offsets 1, 8, 4 (explicit) and the third repeat (then 1), so it takes nothing over and leaves
+1, 4, 8. It decodes to a comma and JSON white space::
+
+    ",\t \n\n\n\n\n\t\t \n\n\n\n\n\t\t \n \r \n \r \n " + "\r" * 12
+
+So the frame decodes to one JSON array. A **cut** of parts i…j is PREFIX, the object's bytes from the start of part i to
+the end of part j as they are, SUFFIX. **index** is `replay.index.Index` as JSON; `[` and `]` stand in the examples for raw
+blocks.
+
+Test vectors (hex)::
+
+    no events      28b52ffd0068 0800005b 0900005d
+    two parts of one event each, {"a":1} and {"b":2}, stored as raw blocks
+                   28b52ffd0068 0800005b 3800007b2261223a317d
+                   a40000402c09200a09200d0d0400ef163b822bc6085c16
+                   3800007b2262223a327d 0900005d
+"""
+
+import struct
+from collections.abc import Generator, Iterable
+from typing import NamedTuple
+
+import google_crc32c
+import zstandard
+from msgspec import Raw
+
+from replay.index import VERSION, BadIndex, Index, Part, Snapshot
+from replay.rrweb import EventType
+
+PART_BYTES = 4 << 20
+LEVEL_MAX = 19
+
+PREFIX = bytes.fromhex("28b52ffd0068 0800005b")
+SUFFIX = bytes.fromhex("0900005d")
+RESET = bytes.fromhex("a40000402c09200a09200d0d0400ef163b822bc6085c16")
+SEPARATOR = b",\t \n\n\n\n\n\t\t \n\n\n\n\n\t\t \n \r \n \r \n " + b"\r" * 12  # what RESET decodes to
+FOOTER_BYTES = 16
+
+_WINDOW_MAX = 8 << 20
+_SKIPPABLE = struct.Struct("<II")
+_SKIPPABLE_MAGIC = 0x184D2A50
+_FOOTER = struct.Struct("<II8s")
+_FOOTER_MAGIC = b"TAPEDECK"
+_LAST_BLOCK, _RLE_BLOCK = 1, 1
+
+
+class Recorded(NamedTuple):
+    """One event on its way to the tape: its JSON, its time in ms, its kind (`replay.rrweb`)."""
+
+    json: bytes | Raw
+    time: float
+    kind: int
+
+
+def write(events: Iterable[Recorded], *, level: int) -> Generator[bytes, None, Index]:
+    """The object's bytes; returns the index. `events` are in playing order; one part of them is held at a time."""
+    if not 1 <= level <= LEVEL_MAX:
+        raise ValueError(f"level {level} is not within 1 and {LEVEL_MAX}")
+    compressor = _compressor(level)
+    parts: list[Part] = []
+    snapshots: list[Snapshot] = []
+    meta: tuple[int, int] | None = None
+    held: list[memoryview] = []
+    held_bytes, first, last = 0, 0.0, 0.0
+    at = len(PREFIX)
+    yield PREFIX
+
+    def close() -> Generator[bytes, None, None]:
+        nonlocal at, held_bytes
+        if parts:
+            yield RESET
+            at += len(RESET)
+        stored = _blocks(compressor.compress(held[0] if len(held) == 1 else b",".join(held)))
+        json_bytes = held_bytes + len(held) - 1
+        parts.append(Part(at, len(stored), crc32c(stored), json_bytes, len(held), first, last))
+        held.clear()
+        held_bytes = 0
+        at += len(stored)
+        yield stored
+
+    for event in events:
+        view = memoryview(event.json)
+        if held and held_bytes + len(held) + len(view) > PART_BYTES:
+            yield from close()
+        if not held:
+            first = event.time
+        if event.kind == EventType.META:
+            meta = len(parts), len(held)
+        elif event.kind == EventType.FULL_SNAPSHOT:
+            snapshots.append(Snapshot(event.time, *(meta or (len(parts), len(held)))))
+        held.append(view)
+        held_bytes += len(view)
+        last = event.time
+    if held:
+        yield from close()
+    yield SUFFIX
+    index = Index(VERSION, at + len(SUFFIX), tuple(parts), tuple(snapshots))
+    yield index_frame(index)
+    return index
+
+
+def pack_part(json: bytes, *, level: int) -> bytes:
+    """The stored bytes of a part that decodes to `json`."""
+    return _blocks(_compressor(level).compress(json))
+
+
+def unpack_part(stored: bytes, json_bytes: int) -> bytes:
+    """The events of a part, joined by commas. Raises zstandard.ZstdError."""
+    frame = b"".join((PREFIX, stored, SUFFIX))
+    return zstandard.ZstdDecompressor().decompress(frame, max_output_size=json_bytes + 2)[1:-1]
+
+
+def crc32c(data: bytes) -> int:
+    return int(google_crc32c.value(data))
+
+
+def index_frame(index: Index) -> bytes:
+    """The skippable frame that ends an object."""
+    body = index.encode()
+    return (
+        _SKIPPABLE.pack(_SKIPPABLE_MAGIC, len(body) + FOOTER_BYTES)
+        + body
+        + _FOOTER.pack(len(body), index.version, _FOOTER_MAGIC)
+    )
+
+
+def index_tail_bytes(footer: bytes) -> int:
+    """How many of the object's last bytes `read_index` needs, from its last `FOOTER_BYTES`. Raises BadIndex."""
+    if len(footer) < FOOTER_BYTES:
+        raise BadIndex("too short")
+    length, version, magic = _FOOTER.unpack(footer[-FOOTER_BYTES:])
+    if magic != _FOOTER_MAGIC:
+        raise BadIndex("no tape ends here")
+    if version != VERSION:
+        raise BadIndex(f"version {version} is not known")
+    return int(length) + FOOTER_BYTES
+
+
+def read_index(tail: bytes) -> Index:
+    """The index in an object's last bytes, without a database. Raises BadIndex."""
+    needed = index_tail_bytes(tail)
+    if len(tail) < needed:
+        raise BadIndex("too short")
+    return Index.decode(tail[-needed:-FOOTER_BYTES])
+
+
+def _compressor(level: int) -> zstandard.ZstdCompressor:
+    return zstandard.ZstdCompressor(
+        level=level, write_content_size=False, write_checksum=False, write_dict_id=False
+    )
+
+
+def _blocks(frame: bytes) -> bytes:
+    """The blocks of a frame, none of them marked as the last (RFC 8878, 3.1.1.2)."""
+    if zstandard.get_frame_parameters(frame).window_size > _WINDOW_MAX:
+        raise ValueError("window beyond what browsers allow")
+    at = zstandard.frame_header_size(frame)
+    blocks = bytearray(frame[at:])
+    at = 0
+    while True:
+        header = int.from_bytes(blocks[at : at + 3], "little")
+        if header & _LAST_BLOCK:
+            blocks[at] &= ~_LAST_BLOCK & 0xFF
+            return bytes(blocks)
+        at += 3 + (1 if header >> 1 & 3 == _RLE_BLOCK else header >> 3)
