@@ -17,9 +17,8 @@ from uuid import UUID
 
 from sqlalchemy import CursorResult, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlmodel import col
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from models.ids import new_id
 from models.job import IMMORTAL, FinishedJob, Job, JobFields, JobKind, JobState
