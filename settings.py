@@ -119,6 +119,11 @@ class HomeSettings(BaseSettings):
     database_url: str | None = Field(None, alias="DATABASE_URL")
     redis_url: str | None = Field(None, alias="REDIS_URL")
     storage_url: str | None = Field(None, alias="STORAGE_URL")
+    secret_key: str | None = None
+    public_url: str | None = None
+    first_keys: Path | None = Field(
+        None, description="where the first tenant's keys are, or go; without it they are printed"
+    )
     url: str | None = None
     api_key: str | None = None
 

@@ -1,0 +1,61 @@
+"""The `tapedeck` command: which module has which sub-command, and what becomes of errors.
+
+A module is imported when its command runs, so that `tapedeck send` need not wait for the web framework.
+"""
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+import typer
+from typer.core import TyperGroup
+
+from app.exits import Exit
+from settings import SettingsError
+
+# name: the module whose function `command` it is
+COMMANDS = {
+    "up": "app.up",
+    "web": "app.web",
+    "migrate": "app.migrate",
+}
+
+
+class Lazily(TyperGroup):
+    """A group that imports its commands one by one, when somebody asks for them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        single.command(cmd_name)(import_module(COMMANDS[cmd_name]).command)
+        return typer.main.get_command(single)
+
+
+app = typer.Typer(
+    cls=Lazily, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, name="tapedeck"
+)
+
+
+@app.callback()
+def tapedeck() -> None:
+    """A backend for browser session recordings: accepted in milliseconds, never lost, never stuck."""
+
+
+def main() -> None:
+    """Run the command that the arguments name. Expected errors are one line on standard error."""
+    try:
+        app()
+    except SettingsError as error:
+        _fail(str(error), 2)
+    except Exit as error:
+        _fail(str(error), error.status)
+
+
+def _fail(message: str, status: int) -> None:
+    sys.stderr.write(f"tapedeck: {message}\n")
+    sys.exit(status)
