@@ -2,6 +2,8 @@
 
 A draft is written to `.drafts/` in the same file system, synced, and given its name in one step; then every folder on
 the way is synced. Folders are opened one by one without following symbolic links, so no name leads out of the root.
+Where the root or its `.drafts/` is gone, a disk is away, and nothing below is taken for absent.
+The file system must know hard links.
 """
 
 import errno
@@ -12,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -27,6 +30,8 @@ STALE_DRAFT_S = (
 )
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _AWAY = frozenset({  # the disk, the mount or the system is in trouble, and may recover
     errno.EAGAIN, errno.EBUSY, errno.EDQUOT, errno.EINTR, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENODEV,
     errno.ENOMEM, errno.ENOSPC, errno.ENXIO, errno.ESTALE, errno.ETIMEDOUT,
@@ -34,8 +39,7 @@ _AWAY = frozenset({  # the disk, the mount or the system is in trouble, and may 
 
 
 @contextmanager
-def os_errors_named() -> Iterator[None]:
-    """Turns an OSError into Unavailable or Refused."""
+def _os_errors_named() -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -46,41 +50,53 @@ def os_errors_named() -> Iterator[None]:
 class OpenFile(NamedTuple):
     """A file that was there when it was opened, and stays readable when its name is gone."""
 
-    fd: int
+    file: FileIO
     size: int
     generation: str
 
     def read(self, offset: int, size: int) -> bytes:
-        """Up to `size` bytes at `offset`."""
-        with os_errors_named():
-            return os.pread(self.fd, size, offset)
+        """Up to `size` bytes at `offset`; none only at the end. Raises Unavailable, Refused."""
+        with _os_errors_named():
+            return os.pread(self.file.fileno(), size, offset)
 
     def close(self) -> None:
-        os.close(self.fd)
+        self.file.close()
+
+
+class _Way(NamedTuple):
+    """Descriptors: of `.drafts/`, and of the folders from the root to the one that holds the file."""
+
+    drafts: int
+    folders: list[int]
+
+    def sync(self) -> None:
+        for folder in reversed(self.folders):
+            os.fsync(folder)
 
 
 class Directory:
-    """Plain, blocking file operations below one root; call them in threads."""
+    """Plain, blocking file operations below one root; call them in threads. All raise Unavailable and Refused."""
 
     def __init__(self, root: Path) -> None:
-        """Makes the root when it is missing. Raises Unavailable, Refused."""
+        """Makes the root when it is missing."""
         self.root = root
-        with os_errors_named():
+        with _os_errors_named():
             (root / DRAFTS).mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def open(self, name: str) -> OpenFile | None:
-        """The file of that name, or None. Raises Refused for a bad name, a symbolic link or what is no file."""
+        """The file of that name, or None. Refuses a symbolic link and what is no file."""
         *folders, leaf = _split(name)
-        try:
-            with os_errors_named_but_absence(), self._walk(folders) as fds:
-                fd = os.open(leaf, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=fds[-1])
-        except FileNotFoundError:
-            return None
-        status = os.fstat(fd)
+        with _os_errors_named():
+            try:
+                with self._way(folders) as way:
+                    file = FileIO(os.open(leaf, _READ, dir_fd=way.folders[-1]))
+            except FileNotFoundError:
+                return None
+            status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
-            os.close(fd)
+            file.close()
             raise Refused(f"local storage: {name} is not a file")
-        return OpenFile(fd, status.st_size, _generation(status))
+        return OpenFile(file, status.st_size, _generation(status))
 
     def stat(self, name: str) -> Stored | None:
         """Size and CRC32C of the bytes that are really there (it reads them all), or None."""
@@ -99,84 +115,83 @@ class Directory:
     def remove(self, name: str) -> bool:
         """Removes the file, and the folders which that leaves empty. False when there was none."""
         *folders, leaf = _split(name)
-        try:
-            with os_errors_named_but_absence(), self._walk(folders) as fds:
-                os.unlink(leaf, dir_fd=fds[-1])
-                os.fsync(fds[-1])
-                with suppress(OSError):  # the first one that is not empty ends it
-                    for folder, parent in zip(reversed(folders), reversed(fds[:-1]), strict=True):
-                        os.rmdir(folder, dir_fd=parent)
-        except FileNotFoundError:
-            return False
+        with _os_errors_named():
+            try:
+                with self._way(folders) as way:
+                    os.unlink(leaf, dir_fd=way.folders[-1])
+                    os.fsync(way.folders[-1])
+                    with suppress(OSError):  # the first one that is not empty ends it
+                        for folder, parent in zip(reversed(folders), reversed(way.folders[:-1]), strict=True):
+                            os.rmdir(folder, dir_fd=parent)
+            except FileNotFoundError:
+                return False
         return True
 
     def sync(self, name: str) -> None:
         """Makes the name durable that an earlier writer, killed since, may have left unsynced."""
         *folders, _ = _split(name)
-        with os_errors_named(), self._walk(folders) as fds:
-            _sync(fds)
+        with _os_errors_named(), self._way(folders) as way:
+            way.sync()
 
     def draft(self) -> "Draft":
         """A new, empty draft."""
-        with os_errors_named(), self._walk([DRAFTS]) as fds:
-            label = secrets.token_hex(16)
-            fd = os.open(label, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=fds[-1])
-        return Draft(self, label, fd)
+        label = secrets.token_hex(16)
+        with _os_errors_named(), self._way([]) as way:
+            return Draft(self, label, FileIO(os.open(label, _WRITE, 0o600, dir_fd=way.drafts), "w"))
 
     def sweep(self) -> int:
         """Removes the drafts that killed writers left behind; says how many."""
         oldest = time.time() - STALE_DRAFT_S
         removed = 0
-        with os_errors_named(), self._walk([DRAFTS]) as fds:
-            for label in os.listdir(fds[-1]):
+        with _os_errors_named(), self._way([]) as way:
+            for label in os.listdir(way.drafts):
                 with suppress(FileNotFoundError):
-                    if os.stat(label, dir_fd=fds[-1], follow_symlinks=False).st_mtime < oldest:
-                        os.unlink(label, dir_fd=fds[-1])
+                    if os.stat(label, dir_fd=way.drafts, follow_symlinks=False).st_mtime < oldest:
+                        os.unlink(label, dir_fd=way.drafts)
                         removed += 1
         return removed
 
     @contextmanager
-    def _walk(self, folders: list[str], *, create: bool = False) -> Iterator[list[int]]:
-        """Descriptors of the root and of each folder below it, the innermost last."""
+    def _way(self, folders: list[str], *, create: bool = False) -> Iterator[_Way]:
         with ExitStack() as stack:
-            fds: list[int] = []
 
-            def enter(path: str | Path, flags: int, parent: int | None) -> None:
-                fds.append(os.open(path, flags, dir_fd=parent))
-                stack.callback(os.close, fds[-1])
+            def enter(path: str | Path, flags: int = _FOLDER, parent: int | None = None) -> int:
+                fd = os.open(path, flags, dir_fd=parent)
+                stack.callback(os.close, fd)
+                return fd
 
             try:
-                enter(self.root, _FOLDER & ~os.O_NOFOLLOW, None)
-            except FileNotFoundError as error:  # it was there at the start: a mount or a disk is away
-                raise Unavailable(f"local storage: {self.root} is gone") from error
+                root = enter(self.root, _FOLDER & ~os.O_NOFOLLOW)
+                way = _Way(enter(DRAFTS, parent=root), [root])
+            except FileNotFoundError as error:
+                raise Unavailable(f"local storage: {self.root} is gone, or its {DRAFTS}") from error
             for folder in folders:
                 if create:
                     with suppress(FileExistsError):
-                        os.mkdir(folder, 0o700, dir_fd=fds[-1])
-                enter(folder, _FOLDER, fds[-1])
-            yield fds
+                        os.mkdir(folder, 0o700, dir_fd=way.folders[-1])
+                way.folders.append(enter(folder, parent=way.folders[-1]))
+            yield way
 
 
 class Draft:
     """A file that has no name yet. As a context manager it discards what was not published."""
 
-    def __init__(self, directory: Directory, label: str, fd: int) -> None:
+    def __init__(self, directory: Directory, label: str, file: FileIO) -> None:
         self.size = 0
         self.crc32c = 0
         self._directory = directory
         self._label = label
-        self._fd = fd
+        self._file = file
         self._lock = (
             threading.Lock()
         )  # `discard` may come while a cancelled caller's write still runs in a thread
-        self._open = True
 
     def write(self, data: bytes) -> None:
         """Appends. Raises Unavailable when the disk is full."""
-        with self._lock, os_errors_named():
+        with self._in_use():
             view = memoryview(data)
-            while self._open and view:
-                view = view[os.write(self._fd, view) :]
+            while view:
+                view = view[self._file.write(view) :]
             self.size += len(data)
             self.crc32c = google_crc32c.extend(self.crc32c, data)
 
@@ -188,17 +203,19 @@ class Draft:
         `last_check` runs directly before the one step that makes the file visible, and may raise to prevent it.
         """
         *folders, leaf = _split(name)
-        with self._lock, os_errors_named():
-            if not self._open:
-                raise Refused("local storage: the draft was discarded")
-            os.fsync(self._fd)
-            last_check()
+        with self._in_use():
+            os.fsync(self._file.fileno())
             for _ in range(8):
                 try:
-                    with self._directory._walk(folders, create=True) as fds:
-                        self._name(leaf, fds, replace)
-                        _sync(fds)
-                        return Stored(self.size, self.crc32c, _generation(os.fstat(self._fd)))
+                    with self._directory._way(folders, create=True) as way:
+                        last_check()
+                        if replace:
+                            os.replace(self._label, leaf, src_dir_fd=way.drafts, dst_dir_fd=way.folders[-1])
+                        else:  # unlike rename it fails when the name is taken; `discard` removes the draft's own
+                            os.link(self._label, leaf, src_dir_fd=way.drafts, dst_dir_fd=way.folders[-1])
+                        way.sync()
+                        status = os.fstat(self._file.fileno())
+                        return Stored(self.size, self.crc32c, _generation(status))
                 except FileExistsError:
                     return None
                 except FileNotFoundError:  # a delete has just removed the folder that it left empty
@@ -208,11 +225,10 @@ class Draft:
     def discard(self) -> None:
         """Closes the draft, and removes it unless it was published."""
         with self._lock:
-            if self._open:
-                self._open = False
-                os.close(self._fd)
-                with suppress(OSError, Unavailable), self._directory._walk([DRAFTS]) as fds:
-                    os.unlink(self._label, dir_fd=fds[-1])  # what cannot be removed now is swept later
+            if not self._file.closed:
+                self._file.close()
+                with suppress(OSError, Unavailable), self._directory._way([]) as way:
+                    os.unlink(self._label, dir_fd=way.drafts)  # what cannot be removed now is swept later
 
     def __enter__(self) -> Self:
         return self
@@ -222,37 +238,17 @@ class Draft:
     ) -> None:
         self.discard()
 
-    def _name(self, leaf: str, fds: list[int], replace: bool) -> None:
-        drafts = os.open(DRAFTS, _FOLDER, dir_fd=fds[0])
-        try:
-            if replace:
-                os.replace(self._label, leaf, src_dir_fd=drafts, dst_dir_fd=fds[-1])
-            else:  # link, unlike rename, fails when the name is taken; `discard` removes the other name
-                os.link(self._label, leaf, src_dir_fd=drafts, dst_dir_fd=fds[-1], follow_symlinks=False)
-        finally:
-            os.close(drafts)
-
-
-@contextmanager
-def os_errors_named_but_absence() -> Iterator[None]:
-    """Like `os_errors_named`, but lets FileNotFoundError through."""
-    try:
-        with os_errors_named():
+    @contextmanager
+    def _in_use(self) -> Iterator[None]:
+        with self._lock, _os_errors_named():
+            if self._file.closed:
+                raise Refused("local storage: the draft was discarded")
             yield
-    except Refused as refused:
-        if isinstance(refused.__cause__, FileNotFoundError):
-            raise refused.__cause__ from None
-        raise
 
 
 def _split(name: str) -> list[str]:
     check_name(name)
     return name.split("/")
-
-
-def _sync(fds: list[int]) -> None:
-    for fd in reversed(fds):
-        os.fsync(fd)
 
 
 def _generation(status: os.stat_result) -> str:

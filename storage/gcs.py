@@ -22,6 +22,7 @@ from typing import Any, BinaryIO, ParamSpec, TypeVar
 
 import google.api_core.exceptions as api
 import google.auth.exceptions
+import urllib3
 import urllib3.exceptions
 from google.auth.credentials import Credentials
 from google.auth.transport.requests import AuthorizedSession
@@ -53,9 +54,12 @@ class GcsStorage:
         session: AuthorizedSession = AuthorizedSession(credentials)  # type: ignore[no-untyped-call]
         for scheme in ("https://", "http://"):
             session.mount(scheme, HTTPAdapter(pool_maxsize=THREADS))
+        session.trust_env = endpoint is None  # an emulator is near: no proxy stands before it
         options = {"api_endpoint": endpoint} if endpoint else None
         self._session = session
         self._client = Client(project=project, credentials=credentials, client_options=options, _http=session)
+        # Else the client asks about its bucket by itself, in threads and with patience that nobody here bounds.
+        self._client._bucket_metadata_cache = None
         self._bucket = self._client.bucket(bucket)
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="gcs")
         self._closed = threading.Event()
@@ -74,7 +78,10 @@ class GcsStorage:
     def _put(self, name: str, source: Source, content_type: str) -> Stored:
         def send() -> Stored:
             source.check_time()
-            limits = (min(CONNECT_S, source.remaining_s()), source.remaining_s())
+            left_s = max(source.remaining_s(), 0.001)
+            limits: Any = urllib3.Timeout(
+                connect=CONNECT_S, read=ANSWER_S, total=left_s
+            )  # sending counts too
             body = _Multipart({"name": name, "crc32c": _encode(source.crc32c)}, source, content_type)
             response = self._session.post(
                 f"{self._client.api_endpoint}/upload/storage/v1{self._bucket.path}/o",

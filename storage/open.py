@@ -36,7 +36,7 @@ def open_storage(
     parts = urlsplit(url)
     if parts.scheme == "gs" and parts.netloc and parts.path in ("", "/"):
         return _open_bucket(parts.netloc, emulator_host)
-    if parts.scheme == "file" and not parts.netloc and len(parts.path) > 1:
+    if parts.scheme == "file" and not parts.netloc and parts.path.startswith("/") and parts.path != "/":
         directory = Directory(Path(unquote(parts.path)))
         signer = Signer(secret_key, base_url)
         return LocalStorage(directory, signer, max_put_bytes=max_put_bytes, cors_origins=cors_origins)
@@ -50,7 +50,10 @@ def _open_bucket(bucket: str, emulator_host: str | None) -> GcsStorage:
         return GcsStorage(bucket, nobody, project="emulator", endpoint=endpoint.rstrip("/"))
     try:
         credentials, project = google.auth.default(scopes=[SCOPE])
-    except DefaultCredentialsError as error:
+    except (
+        DefaultCredentialsError,
+        AttributeError,
+    ) as error:  # the latter when the file is JSON, but no object
         raise Refused(
             f"gs://{bucket}: no credentials; set GOOGLE_APPLICATION_CREDENTIALS ({error})"
         ) from error

@@ -28,14 +28,12 @@ class Source:
 
     def __iter__(self) -> Iterator[bytes]:
         size = crc32c = 0
-        self.check_time()
         while chunk := self._read(self._origin + size):
             size += len(chunk)
             crc32c = google_crc32c.extend(crc32c, chunk)
             if size > self.size:
                 break
             yield chunk
-            self.check_time()
         if (size, crc32c) != (self.size, self.crc32c):
             raise Refused(
                 f"put: announced {self.size} bytes with CRC32C {self.crc32c:08x}, got {size} with {crc32c:08x}"
@@ -44,9 +42,11 @@ class Source:
     def _read(self, at: int) -> bytes:
         try:
             self._body.seek(at)
-            return self._body.read(CHUNK)
+            chunk = self._body.read(CHUNK)
         except (OSError, ValueError) as error:  # a failing disk is not storage's fault; nor is a closed file
             raise Refused(f"put: the body cannot be read: {error}") from error
+        self.check_time()
+        return chunk
 
     def remaining_s(self) -> float:
         """Seconds until the deadline; not positive when it is over."""
