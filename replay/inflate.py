@@ -9,21 +9,38 @@ _FEED_BYTES = 1024
 
 
 class Truncated(Exception):
-    """The stream ended inside a frame, or held none."""
+    """A stream that ends inside a frame, or holds none."""
 
 
-def inflate(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """What frames decode to, one after the other; `chunks` may be split anywhere. Raises Truncated, zstandard.ZstdError."""
-    decompressor = zstandard.ZstdDecompressor()
-    frame, complete = None, False
-    for chunk in chunks:
+class Inflater:
+    """Frames, one after the other, fed in chunks that are split anywhere."""
+
+    def __init__(self) -> None:
+        self._decompressor = zstandard.ZstdDecompressor()
+        self._frame: zstandard.ZstdDecompressionObj | None = None
+        self._complete = False
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """What `chunk` adds, in pieces. Raises zstandard.ZstdError."""
         for at in range(0, len(chunk), _FEED_BYTES):
             feed = chunk[at : at + _FEED_BYTES]
             while feed:
-                frame = frame or decompressor.decompressobj()
-                yield frame.decompress(feed)
+                self._frame = frame = self._frame or self._decompressor.decompressobj()
+                if piece := frame.decompress(feed):
+                    yield piece
                 if not frame.eof:
                     break
-                feed, frame, complete = frame.unused_data, None, True
-    if frame is not None or not complete:
-        raise Truncated
+                feed, self._frame, self._complete = frame.unused_data, None, True
+
+    def finish(self) -> None:
+        """The stream is over. Raises Truncated."""
+        if self._frame is not None or not self._complete:
+            raise Truncated
+
+
+def inflate(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """What a whole stream decodes to, in pieces. Raises Truncated, zstandard.ZstdError."""
+    inflater = Inflater()
+    for chunk in chunks:
+        yield from inflater.feed(chunk)
+    inflater.finish()

@@ -124,10 +124,10 @@ def pack_part(json: bytes, *, level: int) -> bytes:
     return _blocks(_compressor(level).compress(json))
 
 
-def unpack_part(stored: bytes, json_bytes: int) -> bytes:
-    """The events of a part, joined by commas. Raises zstandard.ZstdError."""
+def read_part(stored: bytes, json_bytes: int) -> bytes:
+    """A part's events as a JSON array. Raises zstandard.ZstdError."""
     frame = b"".join((PREFIX, stored, SUFFIX))
-    return zstandard.ZstdDecompressor().decompress(frame, max_output_size=json_bytes + 2)[1:-1]
+    return zstandard.ZstdDecompressor().decompress(frame, max_output_size=json_bytes + 2)
 
 
 def crc32c(data: bytes) -> int:
