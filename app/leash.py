@@ -19,7 +19,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import NamedTuple
 
@@ -33,16 +33,17 @@ SHELL_SIGNALLED = 128  # a shell's exit status for "ended by signal n" is 128 + 
 class Account(NamedTuple):
     """The ordinary user that root's servers run as."""
 
-    name: str
     uid: int
     gid: int
 
 
 class Leashed(NamedTuple):
-    """What to start: the argv, and the descriptors it inherits (`pass_fds`)."""
+    """What to start: argv, the descriptors it inherits (`pass_fds`), its environment and its working directory."""
 
     argv: list[str]
     fds: tuple[int, ...]
+    env: Mapping[str, str] | None = None  # None: ours
+    cwd: str | None = None
 
 
 def command(
@@ -51,13 +52,15 @@ def command(
     at_parents_death: signal.Signals = signal.SIGKILL,
     account: Account | None = None,
     fds: Sequence[int] = (),
+    env: Mapping[str, str] | None = None,
+    cwd: str | None = None,
     by_kernel: bool = sys.platform == "linux",
 ) -> Leashed:
     """`argv` on a leash held by this process. `by_kernel` says whether the kernel holds it, or a pipe."""
     held = () if by_kernel else (_pipe()[0],)
     user = f"{account.uid}:{account.gid}" if account else ""
     head = [sys.executable, "-I", "-S", __file__, str(os.getpid()), str(int(at_parents_death)), user]
-    return Leashed([*head, str(held[0]) if held else "", *argv], (*fds, *held))
+    return Leashed([*head, str(held[0]) if held else "", *argv], (*fds, *held), env, cwd)
 
 
 @functools.cache
