@@ -7,11 +7,10 @@ import sys
 from importlib import import_module
 from typing import Any
 
-import click
 import typer
 from typer.core import TyperGroup
 
-from app.exits import Exit
+from app.exits import EXIT_STATUS, Exit
 from settings import SettingsError
 
 # name: the module whose function `command` it is
@@ -19,20 +18,27 @@ COMMANDS = {
     "up": "app.up",
     "web": "app.web",
     "migrate": "app.migrate",
+    "send": "app.commands.send",
+    "show": "app.commands.show",
+    "list": "app.commands.list",
+    "events": "app.commands.events",
+    "logs": "app.commands.logs",
+    "retry": "app.commands.retry",
+    "delete": "app.commands.delete",
 }
 
 
 class Lazily(TyperGroup):
     """A group that imports its commands one by one, when somebody asks for them."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> Any:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
             return None
         single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        single.command(cmd_name)(import_module(COMMANDS[cmd_name]).command)
+        single.command(cmd_name, epilog=EXIT_STATUS)(import_module(COMMANDS[cmd_name]).command)
         return typer.main.get_command(single)
 
 
