@@ -1,7 +1,7 @@
 """rrweb's own player in a page: gives it events and looks at what it made of them."""
 
-from contextlib import asynccontextmanager
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 

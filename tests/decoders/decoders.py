@@ -3,6 +3,7 @@
 A decoder that this machine lacks skips its test.
 """
 
+import base64
 import io
 import shutil
 import subprocess
@@ -99,18 +100,19 @@ def chromium_fetch(context: BrowserContext) -> Decoder:
         with serving(bodies) as url:
             page = await context.new_page()
             await page.goto(url)
-            decoded = {name: await page.evaluate(FETCH_AS_LATIN_1, name) for name in bodies}
+            encoded = {name: await page.evaluate(FETCH_AS_BASE64, name) for name in bodies}
             await page.close()
-        return {name: text.encode("latin-1") for name, text in decoded.items()}
+        return {name: base64.b64decode(text) for name, text in encoded.items()}
 
     return decode
 
 
-FETCH_AS_LATIN_1 = """async (name) => {
-  const bytes = new Uint8Array(await (await fetch(name)).arrayBuffer());
-  const pieces = [];
-  for (let at = 0; at < bytes.length; at += 32768) pieces.push(String.fromCharCode(...bytes.subarray(at, at + 32768)));
-  return pieces.join("");
+FETCH_AS_BASE64 = """async (name) => {
+  const reader = new FileReader();
+  const read = new Promise((done) => reader.addEventListener("load", done));
+  reader.readAsDataURL(await (await fetch(name)).blob());
+  await read;
+  return reader.result.split(",", 2)[1];
 }"""
 
 DECODERS: tuple[Decoder, ...] = (

@@ -11,6 +11,7 @@ class Bodies(BaseHTTPRequestHandler):
     """GET /<name> gives the body of that name with `Content-Encoding: zstd`; GET / an empty page."""
 
     protocol_version = "HTTP/1.1"
+    wbufsize = 1 << 16  # head and body in one packet, or each answer waits for a delayed acknowledgement
     bodies: Mapping[str, bytes] = {}
 
     def do_GET(self) -> None:
