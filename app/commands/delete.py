@@ -1,0 +1,42 @@
+"""`tapedeck delete`."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from app.commands import describe, terminal
+from app.commands.options import ApiKey, Json, RecordingIds, Url, connect
+from app.exits import USAGE, Exit
+
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+def command(
+    recording_ids: RecordingIds,
+    yes: Yes = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Delete recordings. With --json: {"deleted": [ID, …]}."""
+    if not yes:
+        if not sys.stdin.isatty():
+            raise Exit("there is nobody to ask: use --yes", USAGE)
+        question = f"Delete {describe.plural(len(recording_ids), 'recording')} for good?"
+        if not typer.confirm(question, err=True):
+            raise Exit("nothing was deleted")
+    tally, deleted = terminal.Tally(), []
+    with connect(url, api_key) as client:
+        for recording_id in recording_ids:
+            try:
+                client.delete(recording_id)
+            except Exit as error:
+                tally.failed(recording_id, error)
+            else:
+                deleted.append(recording_id)
+                if not as_json:
+                    terminal.print_line("deleted", recording_id)
+    if as_json:
+        terminal.write_json({"deleted": deleted})
+    tally.exit()

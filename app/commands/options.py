@@ -1,0 +1,29 @@
+"""Options that the sub-commands share, and the client that they make of them."""
+
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from app import credentials
+from app.client import Client
+from app.commands import terminal
+from settings import load_home
+
+PATIENCE_S = 5.0
+
+Url = Annotated[
+    str | None, typer.Option("--url", help="The deck. Default: TAPEDECK_URL, else the one `make up` runs.")
+]
+ApiKey = Annotated[
+    str | None, typer.Option("--api-key", help="Default: TAPEDECK_API_KEY, else that of `make up`.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+RecordingId = Annotated[UUID, typer.Argument(metavar="ID", help="The recording.")]
+RecordingIds = Annotated[list[UUID], typer.Argument(metavar="ID…", help="The recordings.")]
+
+
+def connect(url: str | None, api_key: str | None, patience_s: float = PATIENCE_S) -> Client:
+    """A client for the deck that the options, the environment or `credentials.json` name. Raises Exit."""
+    deck = credentials.find(load_home(), url=url, api_key=api_key)
+    return Client(deck.url, deck.api_key, patience_s=patience_s, on_wait=terminal.say_waiting)

@@ -1,0 +1,155 @@
+"""`tapedeck send`: recording files become recordings."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO
+from uuid import UUID
+
+import typer
+from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TransferSpeedColumn
+
+from app import recording_file
+from app.client import Client, Refused
+from app.commands import describe, terminal
+from app.commands.options import ApiKey, Json, Url, connect
+from app.exits import REFUSED, Exit
+from app.recording_file import Upload
+from app.wrappers import BadFile
+
+STDIN = "-"
+PATIENCE_S = 60.0
+
+Files = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="FILE…", help="Recordings: JSON or JSON lines, .gz and .zst too; - is standard input."
+    ),
+]
+Name = Annotated[str | None, typer.Option("--name", help="Name of the recording. Default: the file's name.")]
+Project = Annotated[UUID | None, typer.Option("--project", help="Default: the API key's project.")]
+Again = Annotated[
+    bool, typer.Option("--again", help="Make a new recording even if this file was sent before.")
+]
+NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait until it is ready.")]
+RetryFor = Annotated[
+    float, typer.Option("--retry-for", metavar="SECONDS", min=0, help="How long a deck may be away or busy.")
+]
+
+
+class Failed(Exit):
+    """The recording was accepted, but it failed."""
+
+    status = REFUSED
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+
+
+def command(
+    files: Files,
+    name: Name = None,
+    project: Project = None,
+    again: Again = False,
+    no_wait: NoWait = False,
+    retry_for: RetryFor = PATIENCE_S,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Send recordings and follow each until it is ready or failed.
+
+    A file holds rrweb events: an array, one event a line, a body of this API, or what PostHog and Sentry wrap around them.
+
+    Sending the same file again within a day changes nothing: it shows the recording that the first time made.
+
+    With --json, each file is a line: its "file" and the recording, or {"file", "error": {"code", "message"}}.
+    """
+    tally = terminal.Tally()
+    with connect(url, api_key, retry_for) as client:
+        for file in files:
+            try:
+                upload = _read(file, name, project, again)
+                recording, replayed = _send(client, upload, _label(file), wait=not no_wait)
+                _show(file, recording, replayed, as_json)
+                if failure := recording.get("failure"):
+                    raise Failed(str(failure["code"]), str(failure["message"]))
+            except Exit as error:
+                tally.failed(_label(file), error)
+                if as_json and not isinstance(error, Failed):
+                    failed = {"code": getattr(error, "code", "usage"), "message": str(error)}
+                    terminal.write_json({"file": file, "error": failed})
+    tally.exit()
+
+
+def _read(file: str, name: str | None, project_id: UUID | None, again: bool) -> Upload:
+    with _opened(file) as (source, made_at):
+        default = None if file == STDIN else Path(file).name.encode(errors="replace").decode()
+        return recording_file.read(
+            source, name=default, made_at=made_at, title=name, project_id=project_id, again=again
+        )
+
+
+@contextmanager
+def _opened(file: str) -> Iterator[tuple[BinaryIO, datetime]]:
+    try:
+        if file == STDIN:
+            yield sys.stdin.buffer, datetime.now(UTC)
+        else:
+            with Path(file).open("rb") as source:
+                yield source, datetime.fromtimestamp(Path(file).stat().st_mtime, UTC)
+    except OSError as error:
+        raise BadFile(error.strerror or str(error)) from None
+
+
+def _send(client: Client, upload: Upload, label: str, *, wait: bool) -> tuple[dict[str, Any], bool]:
+    with _progress() as progress:
+        bar = progress.add_task(f"sending {label}", total=len(upload.body))
+        created = client.create(upload, lambda sent: progress.update(bar, completed=sent))
+        recording: dict[str, Any] = {"id": str(created.id), "status": created.status}
+        if wait:
+            try:
+                for recording in client.follow(created.id):
+                    progress.update(bar, description=f"{recording['status']} {label}", total=None)
+            except Refused as error:
+                if created.replayed and error.code == "not_found":
+                    gone = "was sent before, and that recording was deleted since; --again makes a new one"
+                    raise Refused(error.code, gone) from None
+                raise
+            except KeyboardInterrupt:
+                terminal.say(
+                    f"{label} is accepted and goes on without you: tapedeck show {created.id} --wait"
+                )
+                raise
+    return recording, created.replayed
+
+
+def _progress() -> Progress:
+    console = terminal.stderr()
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+
+
+def _show(file: str, recording: dict[str, Any], replayed: bool, as_json: bool) -> None:
+    if as_json:
+        terminal.write_json({"file": file, "replayed": replayed} | recording)
+        return
+    again = "sent before" if replayed else ""
+    terminal.print_line(_label(file), recording["id"], recording["status"], describe.facts(recording), again)
+    for warning in recording.get("warnings") or ():
+        terminal.print_line(f"  warning: {warning['message']}")
+
+
+def _label(file: str) -> str:
+    return "standard input" if file == STDIN else file

@@ -1,0 +1,38 @@
+"""`tapedeck show`."""
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from app.commands import describe, terminal
+from app.commands.options import ApiKey, Json, RecordingId, Url, connect
+from app.exits import REFUSED
+
+Wait = Annotated[
+    bool, typer.Option("--wait", help="Wait until it is ready or failed; if it failed, exit with 1.")
+]
+
+
+def command(
+    recording_id: RecordingId,
+    wait: Wait = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Show a recording."""
+    with connect(url, api_key) as client:
+        recording = client.recording(recording_id)
+        if wait:
+            for recording in client.follow(recording_id):  # noqa: B007 (the last one is what it became)
+                pass
+    if as_json:
+        terminal.write_json(recording)
+    else:
+        grid = Table.grid(padding=(0, 2))
+        for label, text in describe.rows(recording):
+            grid.add_row(terminal.safe(label), terminal.safe(text))
+        terminal.stdout().print(grid)
+    if wait and recording["status"] == "failed":
+        raise typer.Exit(REFUSED)

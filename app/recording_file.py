@@ -1,0 +1,114 @@
+"""A recording file becomes an upload: the zstd-compressed envelope that `POST /api/v1/recordings` takes.
+
+The idempotency key is made from the envelope, so that sending the same file again, after an answer that got lost, is
+answered with the recording that the first time made.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import chain
+from typing import BinaryIO, NamedTuple
+from uuid import UUID, uuid4
+
+import msgspec
+import zstandard
+from msgspec import Raw
+
+from app.encodings import DECODERS, BadEncoding, Decoder
+from app.wrappers import BadFile, Unwrapped, unwrap
+from replay.envelope import NAME_MAX
+
+FILE_MAX_BYTES = 2 << 30  # decompressed; decks take 512 MiB unless set otherwise
+ZSTD_LEVEL = 3
+
+_STEP = 1 << 20
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+
+
+class Upload(NamedTuple):
+    """`body` is zstd; `bytes` what it decompresses to."""
+
+    body: bytes
+    bytes: int
+    event_count: int
+    idempotency_key: str
+
+
+def read(
+    source: BinaryIO,
+    *,
+    name: str | None,
+    made_at: datetime,
+    title: str | None,
+    project_id: UUID | None,
+    again: bool,
+) -> Upload:
+    """What `source` holds, ready to send. Raises BadFile, OSError.
+
+    `name` is used where the file has none of its own, `title` in any case; so `made_at`, where its events count time
+    from their own start. `again`: a key that was never used before.
+    """
+    text = bytearray()
+    for chunk in _decompressed(source):
+        text += chunk
+        if len(text) > FILE_MAX_BYTES:
+            raise BadFile(f"more than {FILE_MAX_BYTES >> 20} MiB when decompressed")
+    found = unwrap(text)
+    if not (found.events or found.members):
+        raise BadFile("no events in it")
+    members: dict[str, object] = {
+        "name": name and name[:NAME_MAX],
+        "started_at": _started_at(found.first_ms, made_at),
+        "event_count": len(found.events),
+    }
+    members |= found.members
+    if title is not None:
+        members["name"] = title
+    if project_id is not None:
+        members["project_id"] = project_id
+    return _upload({key: value for key, value in members.items() if value is not None}, found, again)
+
+
+def _upload(members: dict[str, object], found: Unwrapped, again: bool) -> Upload:
+    compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL).compressobj()
+    digest, size, body = hashlib.sha256(), 0, bytearray()
+    for piece in _envelope(members, found.events):
+        digest.update(piece)
+        size += len(piece)
+        body += compressor.compress(piece)
+    body += compressor.flush()
+    key = f"send-{uuid4()}" if again else f"send-{digest.hexdigest()}"
+    return Upload(bytes(body), size, len(found.events), key)
+
+
+def _envelope(members: dict[str, object], events: list[Raw | bytes]) -> Iterator[bytes | Raw]:
+    yield msgspec.json.encode(members)[:-1] + b',"events":['
+    for i, event in enumerate(events):
+        if i:
+            yield b","
+        yield event
+    yield b"]}"
+
+
+def _started_at(first_ms: float | None, made_at: datetime) -> datetime:
+    return made_at if first_ms is None else _EPOCH + timedelta(milliseconds=int(first_ms))
+
+
+def _decompressed(source: BinaryIO) -> Iterator[bytes]:
+    start = source.read(_STEP)
+    chunks = chain([start], iter(lambda: source.read(_STEP), b""))
+    for magic, coding in _MAGIC.items():
+        if start.startswith(magic):
+            return _decoded(chunks, DECODERS[coding]())
+    return chunks
+
+
+def _decoded(chunks: Iterator[bytes], decoder: Decoder) -> Iterator[bytes]:
+    try:
+        for chunk in chunks:
+            yield from decoder.decode(chunk)
+        decoder.finish()
+    except BadEncoding as error:
+        raise BadFile(str(error)) from None
