@@ -9,6 +9,7 @@ from playwright.async_api import BrowserContext, ConsoleMessage, Error, Page, Ro
 
 PLAY = """async (text) => {
   const events = JSON.parse(text);
+  globalThis.replayer?.destroy();
   const replayer = new rrweb.Replayer(events, { root: document.body, mouseTail: false });
   const finished = new Promise((done) => replayer.on("finish", done));
   window.replayer = replayer;
@@ -17,6 +18,13 @@ PLAY = """async (text) => {
   replayer.play(Math.max(0, totalTime - 1));
   await finished;
   return { text: replayer.iframe.contentDocument.body.textContent, totalTime };
+}"""
+
+HTML = """() => {
+  const roots = [replayer.iframe.contentDocument];
+  for (const root of roots)
+    for (const element of root.querySelectorAll("*")) roots.push(...[element.contentDocument, element.shadowRoot].filter(Boolean));
+  return roots.map((root) => root.documentElement?.outerHTML ?? root.innerHTML).join("\\n");
 }"""
 
 
@@ -31,6 +39,11 @@ class Player:
         played = await self.page.evaluate(PLAY, events)
         text: str = played["text"]
         return text
+
+    async def html(self) -> str:
+        """The last page as it stands, frames and shadow roots included."""
+        html: str = await self.page.evaluate(HTML)
+        return html
 
 
 @asynccontextmanager
