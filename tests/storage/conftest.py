@@ -1,20 +1,14 @@
 """Both storages, each behind `open_storage`."""
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
-from storage.open import open_storage
 from storage.protocol import Storage
 from tests.gcs_emulator import Emulator, NoEmulator, running_emulator
-
-SECRET = "s" * 32
-BASE_URL = "http://deck.test"
-MAX_PUT = 1_000_000
-
-Open = Callable[..., Storage]
+from tests.storage.deck import open_for_test
 
 
 @pytest.fixture(scope="session")
@@ -51,16 +45,3 @@ async def storage(request: pytest.FixtureRequest) -> AsyncIterator[Storage]:
         opened = open_for_test(emulator.storage_url, emulator_host=emulator.host)
     yield opened
     await opened.close()
-
-
-def open_for_test(
-    url: str, *, emulator_host: str | None = None, cors_origins: tuple[str, ...] = ("*",)
-) -> Storage:
-    return open_storage(
-        url,
-        secret_key=SECRET,
-        base_url=BASE_URL,
-        emulator_host=emulator_host,
-        cors_origins=cors_origins,
-        max_put_bytes=MAX_PUT,
-    )

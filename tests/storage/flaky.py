@@ -31,8 +31,8 @@ class Flaky:
 
 
 @asynccontextmanager
-async def flaky_proxy(upstream: str) -> AsyncIterator[Flaky]:
-    """A proxy before the server at `upstream` (http://host:port)."""
+async def flaky_proxy(upstream: str, port: int = 0) -> AsyncIterator[Flaky]:
+    """A proxy before the server at `upstream` (http://host:port); at a free port unless told which."""
     there = urlsplit(upstream)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -61,7 +61,7 @@ async def flaky_proxy(upstream: str) -> AsyncIterator[Flaky]:
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connections.add(asyncio.create_task(serve(reader, writer)))
 
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    server = await asyncio.start_server(accept, "127.0.0.1", port)
     flaky = Flaky(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
     async with server:
         yield flaky

@@ -2,6 +2,8 @@
 
 import io
 import uuid
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import google_crc32c
 
@@ -29,3 +31,13 @@ async def put(storage: Storage, name: str, data: bytes, *, deadline_s: float = 3
 async def read(storage: Storage, name: str, start: int = 0, end: int | None = None) -> bytes:
     """The bytes in one piece."""
     return b"".join([piece async for piece in storage.read(name, start, end)])
+
+
+Call = Callable[[Storage], Coroutine[Any, Any, Any]]
+CALLS: dict[str, Call] = {
+    "put": lambda bucket: put(bucket, new_name(), b"x"),
+    "stat": lambda bucket: bucket.stat(new_name()),
+    "read": lambda bucket: read(bucket, new_name()),
+    "delete": lambda bucket: bucket.delete(new_name()),
+    "check": lambda bucket: bucket.check(),
+}

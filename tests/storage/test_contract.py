@@ -4,6 +4,10 @@ import asyncio
 import io
 import os
 import random
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
 
 import google_crc32c
 import httpx
@@ -12,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage.protocol import NotFound, Refused, Storage, Unavailable, check_name
+from tests.storage.deck import client_of
 from tests.storage.objects import new_name, put, read
 
 MIB = 1024 * 1024
@@ -202,14 +207,15 @@ async def test_ranges_are_half_open_and_clipped(storage: Storage) -> None:
             await read(storage, name, start, end)
 
 
-async def test_long_objects_come_in_pieces_that_join_exactly(storage: Storage) -> None:
-    name, data = new_name(), random.Random(1).randbytes(13 * MIB + 17)
+@pytest.mark.parametrize("size", [8 * MIB, 13 * MIB + 17])
+async def test_long_objects_come_in_pieces_that_join_exactly(storage: Storage, size: int) -> None:
+    name, data = new_name(), random.Random(1).randbytes(size)
     await put(storage, name, data)
     pieces = [piece async for piece in storage.read(name)]
     assert len(pieces) > 1
     assert max(map(len, pieces)) <= 8 * MIB
     assert b"".join(pieces) == data
-    for start, end in [(4 * MIB - 1, 4 * MIB + 1), (1, 12 * MIB), (8 * MIB, 8 * MIB + 1), (13 * MIB, None)]:
+    for start, end in [(4 * MIB - 1, 4 * MIB + 1), (1, 12 * MIB), (8 * MIB - 1, 8 * MIB + 1), (size, None)]:
         assert await read(storage, name, start, end) == data[start:end]
 
 
@@ -273,3 +279,66 @@ def test_no_name_that_passes_can_leave_its_folder(name: str) -> None:
 
 async def test_check_passes_when_storage_is_there(storage: Storage) -> None:
     await storage.check()
+
+
+@pytest.mark.parametrize("content_type", [None, "video/webm;codecs=vp9,opus", "application/octet-stream"])
+async def test_a_signed_url_takes_any_content_type_and_gives_the_object_back(
+    storage: Storage, content_type: str | None
+) -> None:
+    name, data = new_name("video.webm"), os.urandom(200_000)
+    headers = {"content-type": content_type} if content_type else {}
+    async with client_of(storage) as client:
+        assert (
+            await client.put(storage.sign_put(name, ttl_s=60), content=data, headers=headers)
+        ).status_code == 200
+        stored = await storage.stat(name)
+        assert stored is not None
+        assert (stored.size, stored.crc32c) == (len(data), google_crc32c.value(data))
+        url = storage.sign_get(name, ttl_s=60)
+        assert (await client.get(url)).content == data
+        part = await client.get(url, headers={"range": "bytes=100-199"})
+    assert (part.status_code, part.content) == (206, data[100:200])
+    assert part.headers["content-range"] == f"bytes 100-199/{len(data)}"
+
+
+async def test_an_upload_that_is_repeated_replaces_the_first_as_another_object(storage: Storage) -> None:
+    name = new_name("video.webm")
+    async with client_of(storage) as client:
+        url = storage.sign_put(name, ttl_s=60)
+        await client.put(url, content=b"first")
+        first = await storage.stat(name)
+        await client.put(url, content=b"second")
+    second = await storage.stat(name)
+    assert first is not None
+    assert second is not None
+    assert first.generation != second.generation
+    assert await read(storage, name) == b"second"
+
+
+@pytest.fixture
+def fifty_megabytes(tmp_path: Path) -> Iterator[BinaryIO]:
+    with (tmp_path / "body").open("w+b") as body:
+        for _ in range(50):
+            body.write(os.urandom(MIB))
+        body.seek(0)
+        yield body
+
+
+async def test_fifty_megabytes_take_flat_memory(storage: Storage, fifty_megabytes: BinaryIO) -> None:
+    name, crc32c = new_name(), 0
+    while block := fifty_megabytes.read(MIB):
+        crc32c = google_crc32c.extend(crc32c, block)
+    fifty_megabytes.seek(0)
+    tracemalloc.start()
+    try:
+        await storage.put(
+            name, fifty_megabytes, size=50 * MIB, crc32c=crc32c, content_type="video/webm", deadline_s=60
+        )
+        got = 0
+        async for piece in storage.read(name):
+            got = google_crc32c.extend(got, piece)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert got == crc32c
+    assert peak < 24 * MIB

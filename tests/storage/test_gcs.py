@@ -3,9 +3,8 @@
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
@@ -15,18 +14,10 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 import storage.gcs
 from storage.protocol import Refused, Storage, Unavailable
 from tests.gcs_emulator import Emulator
-from tests.storage.conftest import open_for_test
+from tests.storage.deck import open_for_test
 from tests.storage.flaky import Answers, Flaky, LosesAnswer, flaky_proxy
-from tests.storage.objects import new_name, put, read
+from tests.storage.objects import CALLS, Call, new_name, put, read
 
-Call = Callable[[Storage], Coroutine[Any, Any, Any]]
-CALLS: dict[str, Call] = {
-    "put": lambda bucket: put(bucket, new_name(), b"x"),
-    "stat": lambda bucket: bucket.stat(new_name()),
-    "read": lambda bucket: read(bucket, new_name()),
-    "delete": lambda bucket: bucket.delete(new_name()),
-    "check": lambda bucket: bucket.check(),
-}
 every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 
 
@@ -86,15 +77,18 @@ async def test_a_put_to_a_server_that_answers_nothing_stops_at_its_deadline(own_
     await bucket.close()
 
 
-async def test_a_short_outage_is_waited_out(own_emulator: Emulator) -> None:
-    bucket = open_for_test(own_emulator.storage_url, emulator_host=own_emulator.host)
-    own_emulator.stop()
+async def test_a_short_outage_is_waited_out(emulator: Emulator) -> None:
+    async with flaky_proxy(emulator.host) as gone:
+        pass
+    bucket = open_for_test(emulator.storage_url, emulator_host=gone.host)
     name = new_name()
     waiting = asyncio.create_task(put(bucket, name, b"patient"))
-    await asyncio.to_thread(own_emulator.start)
-    await waiting
-    assert await read(bucket, name) == b"patient"
-    await bucket.close()
+    with pytest.raises(Unavailable):
+        await bucket.check()
+    async with flaky_proxy(emulator.host, int(gone.host.rpartition(":")[2])):
+        await waiting
+        assert await read(bucket, name) == b"patient"
+        await bucket.close()
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])

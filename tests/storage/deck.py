@@ -1,0 +1,68 @@
+"""Storages as a deck has them, and their signed URLs as clients reach them: mounted in Litestar, or at the emulator."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import uvicorn
+from litestar import Litestar, asgi
+from litestar.types import Receive, Scope, Send
+
+from storage.open import open_storage
+from storage.protocol import ASGIApp, Storage
+
+SECRET = "s" * 32
+BASE_URL = "http://deck.test"
+MAX_PUT = 1_000_000
+
+
+def open_for_test(
+    url: str, *, emulator_host: str | None = None, cors_origins: tuple[str, ...] = ("*",)
+) -> Storage:
+    """The storage, opened with what the tests know."""
+    return open_storage(
+        url,
+        secret_key=SECRET,
+        base_url=BASE_URL,
+        emulator_host=emulator_host,
+        cors_origins=cors_origins,
+        max_put_bytes=MAX_PUT,
+    )
+
+
+def mounted(app: ASGIApp) -> Litestar:
+    """The application at /storage, as the API mounts it."""
+
+    @asgi("/storage", is_mount=True, copy_scope=True)
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        await app(scope, receive, send)  # type: ignore[arg-type]
+
+    return Litestar([serve], openapi_config=None, logging_config=None)
+
+
+@asynccontextmanager
+async def client_of(storage: Storage) -> AsyncIterator[httpx.AsyncClient]:
+    """Follows the URLs that the storage signs."""
+    if storage.asgi is None:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            yield client
+    else:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(mounted(storage.asgi))) as client:  # type: ignore[arg-type]
+            yield client
+
+
+@asynccontextmanager
+async def served(app: ASGIApp) -> AsyncIterator[str]:
+    """The base URL of a real server that serves the application at /storage."""
+    config = uvicorn.Config(mounted(app), host="127.0.0.1", port=0, lifespan="off", log_level="critical")
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve())
+    while not server.started:  # noqa: ASYNC110 (uvicorn has no event for it)
+        await asyncio.sleep(0.01)
+    host, port = server.servers[0].sockets[0].getsockname()
+    try:
+        yield f"http://{host}:{port}"
+    finally:
+        server.should_exit = True
+        await serving
