@@ -56,6 +56,7 @@ class _Event(msgspec.Struct, gc=False):
 
 _fast = msgspec.json.Decoder(_Event).decode
 _members = msgspec.json.Decoder(dict[str, Raw])
+_NULL = Raw(b"null")
 _strings = msgspec.json.Decoder(str)
 _NEEDS_DATA = (EventType.FULL_SNAPSHOT, EventType.INCREMENTAL_SNAPSHOT, EventType.META)
 _INCREMENT = int(EventType.INCREMENTAL_SNAPSHOT)
@@ -110,7 +111,7 @@ def _read_slowly(event: Raw | bytes, unpacked: bool) -> Head:
 
 
 def _data(value: Raw | None) -> dict[str, Raw]:
-    if value is None or value == b"null":
+    if value is None or value == _NULL:
         raise Rejected("missing_data")
     if memoryview(value)[0] != ord("{"):
         raise Rejected("bad_data")
