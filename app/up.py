@@ -87,6 +87,9 @@ class Deck:
             database_url=database_url, redis_url=redis_url, storage_url=storage_url, secret_key=secret_key
         )
 
+        if elsewhere := [str(server.data) for server in self.servers if server.is_elsewhere]:
+            log.info("only root may enter %s: data is in %s", home.path, " and ".join(elsewhere))
+
     def _embed(self, server: Server) -> str:
         server.prepare()
         self.servers.append(server)

@@ -3,7 +3,7 @@
 `database_url` and `redis_url` are empty when a test begins; asking for `database` or `storage` opens one on them.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,12 @@ import pytest
 from models.db import Database
 from storage.open import open_storage
 from storage.protocol import Storage
+from tests.deck import Deck
+from tests.deck.processes import SECRET_KEY
 from tests.servers import Addresses, Servers, clone, empty, flush
 
-SECRET_KEY = "a secret key that only tests know, long enough"
 SERVERS = pytest.StashKey[Servers]()
+DECKS = pytest.StashKey[list[Deck]]()
 
 
 def _start(config: pytest.Config) -> Servers:
@@ -31,6 +33,18 @@ def _start(config: pytest.Config) -> Servers:
 def pytest_configure_node(node: Any) -> None:
     """xdist's controller, before each of its workers: tell it where the servers are."""
     node.workerinput["servers"] = msgspec.to_builtins(_start(node.config).addresses)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the processes of a failed test said."""
+    report = yield
+    if report.failed:
+        for deck in item.stash.get(DECKS, []):
+            report.sections += [(f"log of {name}", text) for name, text in deck.logs().items() if text]
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -81,3 +95,28 @@ async def storage(tmp_path: Path) -> AsyncIterator[Storage]:
     )
     yield storage
     await storage.close()
+
+
+@pytest.fixture
+def make_deck(
+    request: pytest.FixtureRequest, tmp_path: Path, database_url: str, redis_url: str
+) -> Iterator[Callable[..., Deck]]:
+    """Makes decks of real processes, not started yet; keywords are environment variables."""
+    decks = request.node.stash[DECKS] = []
+
+    def make(storage_url: str | None = None, **environment: str) -> Deck:
+        deck = Deck(tmp_path / f"deck{len(decks)}", database_url, redis_url, storage_url, environment)
+        decks.append(deck)
+        return deck
+
+    yield make
+    for deck in decks:
+        deck.stop()
+
+
+@pytest.fixture
+async def deck(make_deck: Callable[..., Deck]) -> Deck:
+    """Web, worker and dispatcher, ready, on `database_url`, `redis_url` and a local storage."""
+    deck = make_deck()
+    await deck.start()
+    return deck

@@ -1,6 +1,5 @@
 """Where a server may live and as whom: users, folders, copies of binaries, ports, files that keep a secret."""
 
-import logging
 import os
 import pwd
 import secrets
@@ -19,8 +18,6 @@ LOOPBACK = "127.0.0.1"
 ELSEWHERE = Path("/var/lib/tapedeck")
 ORDINARY_USERS = ("nobody", "daemon")
 ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
-
-log = logging.getLogger("tapedeck.embedded")
 
 
 class EmbeddedError(Exit):
@@ -59,9 +56,7 @@ def place_for(name: str, folder: Path, account: leash.Account | None) -> Path:
     folder.chmod(0o711)
     if run(["/bin/sh", "-c", 'cd "$0"', str(folder)], account).returncode == 0:
         return folder
-    place = ELSEWHERE / f"{name}-{secrets.token_hex(8)}"
-    log.info("only root may enter %s: the data of %s is in %s", folder, name, place)
-    return place
+    return ELSEWHERE / f"{name}-{secrets.token_hex(8)}"
 
 
 def reachable(
@@ -72,7 +67,6 @@ def reachable(
         return installed
     place = ELSEWHERE / copy
     if not place.exists():
-        log.info("only root may enter %s: it runs from a copy in %s", installed / executable, place)
         half = place.with_name(f"{copy}.{secrets.token_hex(4)}")
         for part in parts:
             if (installed / part).exists():

@@ -101,6 +101,11 @@ class Server(ABC):
     def data(self) -> Path:
         return Path(self._remembered.place) / "data"
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Is the data in another place than the server's folder?"""
+        return self.data.parent != self.folder
+
     # By itself: what a test needs
 
     def __enter__(self) -> Self:
