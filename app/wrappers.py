@@ -215,7 +215,7 @@ def _with_window(event: Raw, window: Raw) -> bytes:
 
 
 def _named(window: Raw | UnsetType) -> Raw | None:
-    return None if window is UNSET or window in _NO_WINDOWS else window
+    return None if window is UNSET or bytes(window) in _NO_WINDOWS else window
 
 
 def _excerpt(value: Raw) -> str:

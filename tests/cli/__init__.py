@@ -1,0 +1,1 @@
+"""The client commands: files in every wrapper, the client's patience, and the commands against a real deck."""
