@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 
 MIN_SERVER_VERSION = 150000
+CONNECT_TIMEOUT_S = 5
 
 
 class UnsafeServer(Exception):
@@ -39,7 +40,9 @@ class Database:
             json_serializer=lambda value: msgspec.json.encode(value).decode(),
             json_deserializer=msgspec.json.decode,
             connect_args={
-                "timeout": 5,
+                "timeout": CONNECT_TIMEOUT_S,
+                "command_timeout": limit_s
+                + CONNECT_TIMEOUT_S,  # a server that froze answers no timeout of its own
                 "server_settings": {
                     "application_name": application,
                     "statement_timeout": limit_ms,

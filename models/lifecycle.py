@@ -10,7 +10,7 @@ Every change of status is a compare-and-set on the locked row. Lock order, every
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -68,9 +68,9 @@ class Processed:
     warnings: list[dict[str, Any]]
     masked: dict[str, int]
     playable: bool
-    event_count: int | None
-    duration_ms: int | None
-    navigations: list[dict[str, Any]] | None
+    event_count: int
+    duration_ms: int
+    navigations: list[dict[str, Any]]
 
 
 def is_complete(recording: Recording) -> bool:
@@ -124,13 +124,9 @@ async def commit_processed(db: Database, claim: Claim, done: Processed) -> Statu
         recording.tape_name, recording.sidecar_name = done.tape.name, done.sidecar.name
         recording.account, recording.summary, recording.warnings = done.account, done.summary, done.warnings
         recording.masked, recording.playable = done.masked, done.playable
-        if done.event_count is not None:
-            recording.event_count = done.event_count
-        if done.navigations is not None:
-            recording.navigations = done.navigations
-        if done.duration_ms is not None:
-            recording.duration_ms = done.duration_ms
-            recording.ended_at = recording.started_at + timedelta(milliseconds=done.duration_ms)
+        recording.event_count, recording.navigations = done.event_count, done.navigations
+        recording.duration_ms = done.duration_ms
+        recording.ended_at = _ended_at(recording.started_at, done.duration_ms)
         tape = {"name": done.tape.name, "index": done.index}
         await session.execute(
             insert(Tape)
@@ -240,6 +236,14 @@ async def commit_purged(db: Database, claim: Claim) -> float:
         await session.execute(delete(Recording).where(col(Recording.id) == recording.id))
         await ledger.finish(session, claim)
         return 0
+
+
+def _ended_at(started_at: datetime, duration_ms: int) -> datetime | None:
+    """None past the year 9999: event times may be anything that JavaScript can count."""
+    try:
+        return started_at + timedelta(milliseconds=duration_ms)
+    except OverflowError:
+        return None
 
 
 def _advance(recording: Recording) -> None:

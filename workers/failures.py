@@ -36,7 +36,7 @@ def failure_of(error: BaseException) -> Failure:
     )
     match error:
         case BadRecording():
-            return Failure(FailureKind.BAD_INPUT, FailureCode(error.code), error.message)
+            return Failure(FailureKind.BAD_INPUT, FailureCode(error.code), _storable(error.message))
         case ShuttingDown():
             return Failure(FailureKind.AWAY, FailureCode.PROCESSING_FAILED, "The worker was stopped.")
         case TookTooLong() | MemoryError():
@@ -61,3 +61,8 @@ def failure_of(error: BaseException) -> Failure:
             return Failure(
                 FailureKind.FAULT, FailureCode.PROCESSING_FAILED, "Processing failed unexpectedly.", detail
             )
+
+
+def _storable(text: str) -> str:
+    """Without what Postgres cannot store: NUL and lone surrogates, which an error may quote from an event."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()

@@ -15,13 +15,14 @@ from dramatiq.middleware import AsyncIO, Middleware
 
 import logs
 import settings
-from models.db import Database
+from models.db import Database, check_server
+from models.migrate import head
 from settings import Settings, SettingsError
 from workers.actors import declare_actors, redis_broker
 from workers.leases import Leases
 from workers.runner import Runner
 from workers.tools import LIMIT_SHARE_OF_LEASE, open_tools
-from workers.watchdog import exit_when_stuck, exit_with_parent
+from workers.watchdog import EXIT_CODE, exit_when_stuck, exit_with_parent
 
 START_TIMEOUT_S = 30
 STALL_SHARE_OF_LEASE = 0.5
@@ -49,7 +50,11 @@ class Runtime(Middleware):
         return self._runner
 
     def before_worker_boot(self, broker: Broker, worker: Worker) -> None:
-        _in_event_loop(self._start(worker.worker_threads))
+        try:
+            _in_event_loop(self._start(worker.worker_threads))
+        except Exception as error:  # Dramatiq would log what a hook raises, and go on without what it opens
+            log.critical("leaving", reason=f"the worker could not start: {error}")
+            os._exit(EXIT_CODE)
 
     def after_worker_boot(self, broker: Broker, worker: Worker) -> None:
         stall_s = self._settings.lease_s * STALL_SHARE_OF_LEASE
@@ -69,6 +74,7 @@ class Runtime(Middleware):
         tools = await self._open.enter_async_context(
             open_tools(config, pool_size=threads + 1, application="tapedeck worker")
         )
+        await check_server(tools.db, head=head())
         renewal = Database(
             config.database_url,
             pool_size=1,

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 import google_crc32c
 import msgspec
@@ -19,7 +19,7 @@ from models.ledger import ClaimLost
 from models.lifecycle import Processed, PutObject, Work
 from models.object import ObjectKind
 from models.recording import Recording
-from replay.plan import Claims, Plan, plan
+from replay.plan import BadRecording, Claims, plan
 from workers.tools import Tools
 
 SPOOL_BYTES = 16 * 1024 * 1024
@@ -32,11 +32,10 @@ class Stopped(Exception):
 
 @dataclass(frozen=True)
 class Spooled:
-    """Bytes ready to be put, in memory or in a temporary file."""
+    """An object ready to be put: its bytes in memory or in a temporary file, and what storage must report of them."""
 
+    object: PutObject
     file: BinaryIO
-    size: int
-    crc32c: int
 
 
 async def process(work: Work, tools: Tools) -> None:
@@ -45,25 +44,19 @@ async def process(work: Work, tools: Tools) -> None:
     if recording is None:
         raise ClaimLost
     batches = await payload.batches(tools.db, recording.id)
+    if not batches:
+        raise BadRecording("payload_unreadable", "The payload is gone.")
     with ExitStack() as files:
         async with tools.planning:
-            compressed = [
-                [c async for c in payload.chunks(tools.db, recording.id, batch)] for batch in batches
-            ]
-            planned, tape, sidecar = await _in_thread(
-                compressed, claims_of(recording), tools.max_events_bytes, files
+            compressed = {n: [c async for c in payload.chunks(tools.db, recording.id, n)] for n in batches}
+            processed, spooled = await _in_thread(
+                _Planning(work, compressed, _claims(recording), tools, files)
             )
-        put_tape, put_sidecar = await asyncio.gather(
-            _put(tools, work.objects[ObjectKind.TAPE], tape),
-            _put(tools, work.objects[ObjectKind.SIDECAR], sidecar),
-        )
-    await lifecycle.commit_processed(
-        tools.db, work.claim, _processed(planned, batches, put_tape, put_sidecar)
-    )
+        await asyncio.gather(*(_put(tools, each) for each in spooled))
+    await lifecycle.commit_processed(tools.db, work.claim, processed)
 
 
-def claims_of(recording: Recording) -> Claims:
-    """What the client said of a recording that was not processed yet."""
+def _claims(recording: Recording) -> Claims:
     return Claims(
         started_at_ms=recording.started_at.timestamp() * 1000,
         event_count=recording.event_count,
@@ -72,72 +65,77 @@ def claims_of(recording: Recording) -> Claims:
     )
 
 
-async def _in_thread(
-    compressed: list[list[bytes]], claims: Claims, max_bytes: int, files: ExitStack
-) -> tuple[Plan, Spooled, Spooled]:
+async def _in_thread(planning: "_Planning") -> tuple[Processed, list[Spooled]]:
     """Plan in a thread, so that leases are renewed meanwhile. A cancelled job's thread ends after its current part."""
-    stop = threading.Event()
-
-    def work() -> tuple[Plan, Spooled, Spooled]:
-        planned = plan(_draining(compressed), claims, max_bytes=max_bytes)
-        tape = _spool(planned.tape(), stop, files)
-        return planned, tape, _spool(planned.sidecar(), stop, files)
-
-    planning = asyncio.create_task(asyncio.to_thread(work))
+    running = asyncio.create_task(asyncio.to_thread(planning.run))
     try:
-        return await asyncio.shield(planning)
+        return await asyncio.shield(running)
     except asyncio.CancelledError:
-        stop.set()
-        await asyncio.wait([planning])  # the files must not be closed under the thread
+        planning.stop.set()
+        await asyncio.wait([running])  # its files must not be closed under it
         raise
 
 
-def _draining(compressed: list[list[bytes]]) -> Iterator[Iterable[bytes]]:
-    """The batches, each let go of as soon as it was read."""
-    while compressed:
-        yield compressed.pop(0)
+class _Planning:
+    """What happens in the thread: everything that holds the whole recording, gone when it returns."""
+
+    def __init__(
+        self, work: Work, compressed: dict[int, list[bytes]], claims: Claims, tools: Tools, files: ExitStack
+    ) -> None:
+        self.stop = threading.Event()
+        self._work = work
+        self._compressed = compressed
+        self._claims = claims
+        self._max_bytes = tools.max_events_bytes
+        self._files = files
+
+    def run(self) -> tuple[Processed, list[Spooled]]:
+        batches = list(self._compressed)
+        planned = plan(self._draining(), self._claims, max_bytes=self._max_bytes)
+        tape = self._spool(ObjectKind.TAPE, planned.tape())
+        sidecar = self._spool(ObjectKind.SIDECAR, planned.sidecar())
+        processed = Processed(
+            batches=batches,
+            tape=tape.object,
+            sidecar=sidecar.object,
+            index=planned.index.encode(),
+            account={**msgspec.to_builtins(planned.account), "stored_bytes": tape.object.size},
+            summary=msgspec.to_builtins(planned.summary),
+            warnings=msgspec.to_builtins(planned.warnings),
+            masked=planned.masked,
+            playable=planned.playable,
+            event_count=planned.event_count,
+            duration_ms=planned.duration_ms,
+            navigations=msgspec.to_builtins(planned.navigations),
+        )
+        return processed, [tape, sidecar]
+
+    def _draining(self) -> Iterator[Iterable[bytes]]:
+        """The batches, each let go of as soon as it was read."""
+        for number in list(self._compressed):
+            yield self._compressed.pop(number)
+
+    def _spool(self, kind: ObjectKind, parts: Iterator[bytes]) -> Spooled:
+        file = self._files.enter_context(SpooledTemporaryFile(max_size=SPOOL_BYTES))  # noqa: SIM115  # the job's stack closes it
+        size, crc32c = 0, 0
+        for part in parts:
+            if self.stop.is_set():
+                raise Stopped
+            file.write(part)
+            size += len(part)
+            crc32c = google_crc32c.extend(crc32c, part)
+        file.seek(0)
+        return Spooled(PutObject(self._work.objects[kind], size, crc32c), cast("BinaryIO", file))
 
 
-def _spool(parts: Iterator[bytes], stop: threading.Event, files: ExitStack) -> Spooled:
-    file = files.enter_context(SpooledTemporaryFile(max_size=SPOOL_BYTES))  # noqa: SIM115  # the caller's stack closes it
-    size, crc32c = 0, 0
-    for part in parts:
-        if stop.is_set():
-            raise Stopped
-        file.write(part)
-        size += len(part)
-        crc32c = google_crc32c.extend(crc32c, part)
-    file.seek(0)
-    return Spooled(cast("BinaryIO", file), size, crc32c)
-
-
-async def _put(tools: Tools, name: str, spooled: Spooled) -> PutObject:
-    stored = await tools.storage.put(
-        name,
+async def _put(tools: Tools, spooled: Spooled) -> None:
+    """Put one object; storage checks size and CRC32C, and refuses what differs."""
+    put = spooled.object
+    await tools.storage.put(
+        put.name,
         spooled.file,
-        size=spooled.size,
-        crc32c=spooled.crc32c,
+        size=put.size,
+        crc32c=put.crc32c,
         content_type=CONTENT_TYPE,
         deadline_s=tools.put_deadline_s,
-    )
-    return PutObject(name, stored.size, stored.crc32c)
-
-
-def _processed(planned: Plan, batches: Iterable[int], tape: PutObject, sidecar: PutObject) -> Processed:
-    def json(value: Any) -> Any:
-        return msgspec.to_builtins(value)
-
-    return Processed(
-        batches=list(batches),
-        tape=tape,
-        sidecar=sidecar,
-        index=planned.index.encode(),
-        account={**json(planned.account), "stored_bytes": tape.size},
-        summary=json(planned.summary),
-        warnings=json(planned.warnings),
-        masked=planned.masked,
-        playable=planned.playable,
-        event_count=planned.event_count,
-        duration_ms=planned.duration_ms,
-        navigations=json(planned.navigations),
     )
