@@ -44,10 +44,8 @@ def command(
         if as_json:
             terminal.write(_array(found))
             return
-        table = terminal.table("id", "status", "started", "duration", "events", "name")
-        for recording in found:
-            table.add_row(*(terminal.safe(cell) for cell in _cells(recording)))
-    terminal.stdout().print(table)
+        columns = ("id", "status", "started", "duration", "events", "name")
+        terminal.print_table(columns, map(_cells, found))
 
 
 def _recordings(client: Client, filters: dict[str, str], limit: int | None) -> Iterator[dict[str, Any]]:

@@ -1,10 +1,7 @@
 """`tapedeck logs`."""
 
 import json
-from collections.abc import Iterable
 from typing import Any
-
-from rich.table import Table
 
 from app.commands import describe, terminal
 from app.commands.options import ApiKey, Json, RecordingId, Url, connect
@@ -20,45 +17,34 @@ def command(
             terminal.write([b"\n"])
             return
         logs = json.loads(b"".join(chunks))  # which reads unpaired surrogates too
-    console = terminal.stdout()
-    for table in _console(logs["console"]), _network(logs["network"]), _rejected(logs["rejected"]):
-        if table.row_count:
-            console.print(table)
+    terminal.print_table(("console", "time", "message"), map(_console, logs["console"]))
+    terminal.print_table(("network", "time", "status", "duration", "url"), map(_network, logs["network"]))
+    terminal.print_table(("rejected", "reason", "event"), map(_rejected, logs["rejected"]))
     if logs["client_info"]:
-        console.print(terminal.safe(f"client: {_text(logs['client_info'])}"))
+        terminal.print_line("client", _text(logs["client_info"]))
+    if not any(logs.values()):
+        terminal.say("nothing was logged, nothing was rejected")
 
 
-def _console(entries: Iterable[dict[str, Any]]) -> Table:
-    table = terminal.table("console", "time", "message")
-    for entry in entries:
-        words = entry.get("args", entry.get("payload", ""))
-        message = " ".join(map(_text, words)) if isinstance(words, list) else _text(words)
-        table.add_row(
-            *map(terminal.safe, (entry.get("level", ""), describe.clock(entry.get("timestamp")), message))
-        )
-    return table
+def _console(entry: dict[str, Any]) -> tuple[object, ...]:
+    words = entry.get("args", entry.get("payload", ""))
+    message = " ".join(map(_text, words)) if isinstance(words, list) else _text(words)
+    return entry.get("level", ""), describe.clock(entry.get("timestamp")), message
 
 
-def _network(entries: Iterable[dict[str, Any]]) -> Table:
-    table = terminal.table("network", "time", "status", "duration", "url")
-    for entry in entries:
-        took = entry.get("duration")
-        cells = (
-            entry.get("method", ""),
-            describe.clock(entry.get("timestamp")),
-            entry.get("status", ""),
-            f"{took:.0f} ms" if isinstance(took, int | float) else "",
-            entry.get("url", ""),
-        )
-        table.add_row(*map(terminal.safe, cells))
-    return table
+def _network(entry: dict[str, Any]) -> tuple[object, ...]:
+    took = entry.get("duration")
+    return (
+        entry.get("method", ""),
+        describe.clock(entry.get("timestamp")),
+        entry.get("status", ""),
+        f"{took:.0f} ms" if isinstance(took, int | float) else "",
+        entry.get("url", ""),
+    )
 
 
-def _rejected(entries: Iterable[dict[str, Any]]) -> Table:
-    table = terminal.table("rejected", "reason", "event")
-    for entry in entries:
-        table.add_row(*map(terminal.safe, (entry["index"], entry["reason"], _text(entry["event"]))))
-    return table
+def _rejected(entry: dict[str, Any]) -> tuple[object, ...]:
+    return entry["index"], entry["reason"], _text(entry["event"])
 
 
 def _text(value: object) -> str:

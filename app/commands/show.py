@@ -3,7 +3,6 @@
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from app.commands import describe, terminal
 from app.commands.options import ApiKey, Json, RecordingId, Url, connect
@@ -30,9 +29,6 @@ def command(
     if as_json:
         terminal.write_json(recording)
     else:
-        grid = Table.grid(padding=(0, 2))
-        for label, text in describe.rows(recording):
-            grid.add_row(terminal.safe(label), terminal.safe(text))
-        terminal.stdout().print(grid)
+        terminal.print_pairs(describe.rows(recording))
     if wait and recording["status"] == "failed":
         raise typer.Exit(REFUSED)

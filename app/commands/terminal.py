@@ -4,7 +4,7 @@ Names, URLs and messages come from recordings, which strangers made: nothing of 
 """
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -15,15 +15,8 @@ from rich.text import Text
 
 from app.exits import Exit
 
-PIPE_WIDTH = 200  # columns, where no terminal says
-
-
-def stdout() -> Console:
-    """The console that results go to."""
-    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
-    if not console.is_terminal:
-        console.width = PIPE_WIDTH
-    return console
+PIPE_WIDTH = 1 << 20  # columns: a pipe has room for everything
+ID_WIDTH = 36
 
 
 def stderr() -> Console:
@@ -36,17 +29,42 @@ def safe(value: object) -> Text:
     return Text("".join(c if c.isprintable() else "\ufffd" for c in str(value)))
 
 
-def table(*columns: str) -> Table:
-    """An empty table with these headings."""
-    made = Table(box=None, pad_edge=False, header_style="bold")
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Rows under headings on standard output; nothing for no rows. An `id` is never cut short."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
-        made.add_column(column, no_wrap=True, overflow="ellipsis", min_width=36 if column == "id" else None)
-    return made
+        table.add_column(column, no_wrap=True, min_width=ID_WIDTH if column == "id" else None)
+    for row in rows:
+        table.add_row(*(safe(cell) for cell in row))
+    if table.row_count:
+        _print(table)
+
+
+def print_pairs(pairs: Iterable[tuple[str, str]]) -> None:
+    """Labels and texts beside each other."""
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for label, text in pairs:
+        grid.add_row(safe(label), safe(text))
+    _print(grid)
 
 
 def print_line(*parts: object) -> None:
     """One line on standard output."""
-    stdout().print(Text("  ").join(safe(part) for part in parts if part != ""), soft_wrap=True)
+    sys.stdout.write("  ".join(str(safe(part)) for part in parts if part != "") + "\n")
+    sys.stdout.flush()
+
+
+def _print(table: Table) -> None:
+    console = Console(highlight=False)
+    if console.is_terminal:
+        console.print(table)
+        return
+    console.width = PIPE_WIDTH
+    with console.capture() as captured:
+        console.print(table)
+    for line in captured.get().splitlines():
+        sys.stdout.write(line.rstrip() + "\n")
+    sys.stdout.flush()
 
 
 def write_json(value: Any) -> None:
