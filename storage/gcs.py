@@ -79,9 +79,8 @@ class GcsStorage:
         def send() -> Stored:
             source.check_time()
             left_s = max(source.remaining_s(), 0.001)
-            limits: Any = urllib3.Timeout(
-                connect=CONNECT_S, read=ANSWER_S, total=left_s
-            )  # sending counts too
+            # `total` counts the sending too; requests hands urllib3's own kind through, though its types say no.
+            limits: Any = urllib3.Timeout(connect=CONNECT_S, read=ANSWER_S, total=left_s)
             body = _Multipart({"name": name, "crc32c": _encode(source.crc32c)}, source, content_type)
             response = self._session.post(
                 f"{self._client.api_endpoint}/upload/storage/v1{self._bucket.path}/o",
