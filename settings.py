@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     inflight_bytes: int = Field(
         0, ge=0, description="decompressed bytes of all requests in flight, per process; 0: max_events_bytes"
     )
+    body_stall_s: float = Field(30, gt=0, description="a request body that does not go on for so long is cut")
     failed_payload_days: float = Field(30, ge=0)
     lease_s: float = Field(60, ge=1)
     max_attempts: int = Field(5, ge=1)

@@ -1,0 +1,189 @@
+"""What the recordings API answers with: the JSON documents of API.md, part A, in the order of their fields."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from models.recording import FailureCode, Recording, Source, Status
+from replay.envelope import Navigation
+from replay.findings import Warning  # noqa: A004  # API.md's word
+from replay.summary import Summary
+
+Timestamp = Annotated[
+    str,
+    Meta(description="UTC, milliseconds at most", extra_json_schema={"format": "date-time"}),
+]
+Id = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
+
+
+class Created(msgspec.Struct):
+    """A recording that was accepted: durable from now on, whatever happens."""
+
+    id: Id
+    status: Literal["uploading"]
+
+
+class Retried(msgspec.Struct):
+    """A recording that was put back to work."""
+
+    id: Id
+    status: Literal["processing"]
+
+
+class FailureDocument(msgspec.Struct):
+    """Why a recording failed; rely on `code`."""
+
+    code: FailureCode
+    message: str
+    at: Timestamp
+
+
+class EventsDocument(msgspec.Struct):
+    """What happened to every event: received = stored + duplicate + rejected. Sizes in bytes."""
+
+    received: int
+    stored: int
+    duplicate: int
+    rejected: int
+    bytes: int
+    stored_bytes: int
+
+
+class VideoDocument(msgspec.Struct):
+    """The video, as it was found in storage. Size in bytes."""
+
+    duration_ms: int | None
+    bytes: int
+    container: str
+    codecs: list[str]
+    has_audio: bool
+
+
+class RecordingDocument(msgspec.Struct):
+    """A recording. `events`, `summary`, `playable` and `video` are null until it was processed."""
+
+    id: Id
+    tenant_id: Id
+    project_id: Id
+    user_id: Id
+    name: str | None
+    status: Status
+    started_at: Timestamp
+    ended_at: Timestamp | None
+    duration_ms: int | None
+    event_count: int | None
+    has_video: bool
+    has_audio: bool
+    navigations: list[Navigation]
+    journey_id: Id | None
+    created_at: Timestamp
+    updated_at: Timestamp
+    source: Source
+    session_id: str | None
+    fingerprint: str | None
+    continues: Id | None
+    failure: FailureDocument | None
+    playable: bool | None
+    warnings: list[Warning]
+    events: EventsDocument | None
+    summary: Summary | None
+    masked: dict[str, int]
+    video: VideoDocument | None
+
+
+class RecordingStatus(msgspec.Struct):
+    """What an ingest key may know of a recording that it made."""
+
+    id: Id
+    status: Status
+    failure: FailureDocument | None
+    has_video: bool
+    created_at: Timestamp
+    updated_at: Timestamp
+
+
+class RecordingList(msgspec.Struct):
+    """One page, newest first. `next_cursor` is null on the last one."""
+
+    recordings: list[RecordingDocument]
+    next_cursor: Id | None
+
+
+class RejectedEvent(msgspec.Struct):
+    """An event that was not stored, and why; `index` counts the received events from 0."""
+
+    index: int
+    reason: str
+    event: Any
+
+
+class LogsDocument(msgspec.Struct):
+    """What came with the events, and which of them were rejected."""
+
+    console: list[dict[str, Any]]
+    network: list[dict[str, Any]]
+    client_info: dict[str, Any]
+    rejected: list[RejectedEvent]
+
+
+def document_of(recording: Recording) -> RecordingDocument:
+    """A recording as its readers see it."""
+    return RecordingDocument(
+        id=str(recording.id),
+        tenant_id=str(recording.tenant_id),
+        project_id=str(recording.project_id),
+        user_id=str(recording.user_id),
+        name=recording.name,
+        status=recording.status,
+        started_at=timestamp(recording.started_at),
+        ended_at=timestamp(recording.ended_at) if recording.ended_at else None,
+        duration_ms=recording.duration_ms,
+        event_count=recording.event_count,
+        has_video=recording.has_video,
+        has_audio=recording.has_audio,
+        navigations=msgspec.convert(recording.navigations, list[Navigation]),
+        journey_id=None,
+        created_at=timestamp(recording.created_at),
+        updated_at=timestamp(recording.updated_at),
+        source=recording.source,
+        session_id=recording.session_id,
+        fingerprint=recording.fingerprint,
+        continues=str(recording.continues) if recording.continues else None,
+        failure=failure_of(recording),
+        playable=recording.playable,
+        warnings=msgspec.convert(recording.warnings, list[Warning]),
+        events=msgspec.convert(recording.account, EventsDocument | None),
+        summary=msgspec.convert(recording.summary, Summary | None),
+        masked=recording.masked,
+        video=msgspec.convert(recording.video, VideoDocument | None),
+    )
+
+
+def status_of(recording: Recording) -> RecordingStatus:
+    """A recording as the ingest key that made it sees it."""
+    return RecordingStatus(
+        id=str(recording.id),
+        status=recording.status,
+        failure=failure_of(recording),
+        has_video=recording.has_video,
+        created_at=timestamp(recording.created_at),
+        updated_at=timestamp(recording.updated_at),
+    )
+
+
+def failure_of(recording: Recording) -> FailureDocument | None:
+    """Why it failed, or None."""
+    if recording.failure_code is None or recording.failure_at is None:
+        return None
+    return FailureDocument(
+        recording.failure_code, recording.failure_message or "", timestamp(recording.failure_at)
+    )
+
+
+def timestamp(moment: datetime) -> str:
+    """ISO 8601 in UTC with `Z`; milliseconds only where there are any."""
+    utc = moment.astimezone(UTC)
+    precision = "milliseconds" if utc.microsecond >= 1000 else "seconds"
+    return utc.isoformat(timespec=precision).replace("+00:00", "Z")

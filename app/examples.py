@@ -1,0 +1,134 @@
+"""Examples for the OpenAPI document: real requests and answers, in full."""
+
+RECORDING_ID = "019a2b4c-1d7e-7c3a-9f10-5b6f2f1f9a01"
+NEXT_ID = "019a2b4b-77aa-7d21-8a52-0c4e5d6f7a88"
+
+UPLOAD = {
+    "name": "Login flow recording",
+    "started_at": "2026-05-04T10:00:00Z",
+    "ended_at": "2026-05-04T10:02:30Z",
+    "duration_ms": 150000,
+    "event_count": 2,
+    "navigations": [{"url": "https://app.example.com/login", "timestamp_ms": 0}],
+    "events": [
+        {
+            "type": 4,
+            "data": {"href": "https://app.example.com/login", "width": 1280, "height": 720},
+            "timestamp": 1777888800000,
+        },
+        {
+            "type": 2,
+            "data": {"node": {"type": 0, "childNodes": [], "id": 1}, "initialOffset": {"left": 0, "top": 0}},
+            "timestamp": 1777888800012,
+        },
+    ],
+    "console_logs": [{"level": "log", "args": ["Hello"], "timestamp": 1777888801000}],
+    "client_info": {"browser": {"name": "Chrome", "version": "146"}},
+}
+
+CREATED = {"id": RECORDING_ID, "status": "uploading"}
+
+RECORDING = {
+    "id": RECORDING_ID,
+    "tenant_id": "019a2b00-0000-7000-8000-000000000001",
+    "project_id": "019a2b00-0000-7000-8000-000000000002",
+    "user_id": "019a2b00-0000-7000-8000-000000000003",
+    "name": "Login flow recording",
+    "status": "ready",
+    "started_at": "2026-05-04T10:00:00Z",
+    "ended_at": "2026-05-04T10:02:30Z",
+    "duration_ms": 150000,
+    "event_count": 1247,
+    "has_video": False,
+    "has_audio": False,
+    "navigations": [{"url": "https://app.example.com/login", "timestamp_ms": 0}],
+    "journey_id": None,
+    "created_at": "2026-05-04T10:02:31.204Z",
+    "updated_at": "2026-05-04T10:02:31.611Z",
+    "source": "upload",
+    "session_id": None,
+    "fingerprint": None,
+    "continues": None,
+    "failure": None,
+    "playable": True,
+    "warnings": [
+        {
+            "code": "event_count_differs",
+            "count": 1,
+            "message": "The client counted 1247 events, 1248 were received.",
+        }
+    ],
+    "events": {
+        "received": 1248,
+        "stored": 1247,
+        "duplicate": 0,
+        "rejected": 1,
+        "bytes": 2301221,
+        "stored_bytes": 180233,
+    },
+    "summary": {
+        "clicks": 31,
+        "inputs": 12,
+        "scrolls": 8,
+        "pages": 3,
+        "active_ms": 41000,
+        "console_errors": 1,
+        "network_errors": 0,
+        "viewport": {"width": 1280, "height": 720},
+        "bytes_by_type": {"full_snapshot": 1398221, "mutation": 903000},
+    },
+    "masked": {},
+    "video": None,
+}
+
+FAILED = RECORDING | {
+    "status": "failed",
+    "failure": {
+        "code": "no_valid_events",
+        "message": "None of the 3 events is valid.",
+        "at": "2026-05-04T10:02:31.611Z",
+    },
+    "event_count": 3,
+    "playable": None,
+    "warnings": [],
+    "events": None,
+    "summary": None,
+}
+
+STATUS = {
+    "id": RECORDING_ID,
+    "status": "processing",
+    "failure": None,
+    "has_video": False,
+    "created_at": "2026-05-04T10:02:31.204Z",
+    "updated_at": "2026-05-04T10:02:31.305Z",
+}
+
+LIST = {"recordings": [RECORDING], "next_cursor": NEXT_ID}
+
+RETRIED = {"id": RECORDING_ID, "status": "processing"}
+
+EVENTS = UPLOAD["events"]
+
+EVENT_LINES = (
+    '{"type":4,"data":{"href":"https://app.example.com/login","width":1280,"height":720},"timestamp":1777888800000}\n'
+    '{"type":5,"data":{"tag":"checkout","payload":{"step":2}},"timestamp":1777888800450}\n'
+)
+
+LOGS = {
+    "console": UPLOAD["console_logs"],
+    "network": [
+        {
+            "id": "fetch-1",
+            "url": "https://api.example.com/cart",
+            "method": "GET",
+            "status": 200,
+            "startTime": 100,
+            "endTime": 300,
+            "duration": 200,
+            "timestamp": 1777888802000,
+        }
+    ],
+    "client_info": UPLOAD["client_info"],
+    "rejected": [{"index": 7, "reason": "missing_timestamp", "event": {"type": 3, "data": {"source": 1}}}],
+}

@@ -1,0 +1,298 @@
+"""The OpenAPI document: what the handlers' signatures cannot say, with examples."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from importlib.metadata import version
+from typing import Any
+
+from litestar import Request, get
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.plugins import ScalarRenderPlugin
+from litestar.openapi.spec import (
+    Components,
+    Example,
+    License,
+    OpenAPIHeader,
+    OpenAPIMediaType,
+    OpenAPIResponse,
+    Operation,
+    RequestBody,
+    Schema,
+    SecurityScheme,
+    Tag,
+)
+from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
+
+from app import examples
+from app.errors import PROBLEM_JSON, STATUS, ApiError, Code, Problem
+from replay.envelope import NAME_MAX, SAFE_INTEGER
+
+JSON, NDJSON = "application/json", "application/x-ndjson"
+ALWAYS = (Code.UNAUTHORIZED, Code.FORBIDDEN, Code.INTERNAL_ERROR, Code.UNAVAILABLE)
+
+_HEADERS = {
+    "Location": "Where the recording is.",
+    "Retry-After": "Seconds after which it is worth asking again.",
+    "ETag": "Send it back in If-None-Match to get 304 while nothing changed.",
+    "Idempotency-Replayed": "`true` when this is the first answer again.",
+    "Preference-Applied": "`wait=20`: the preference that was honoured.",
+    "WWW-Authenticate": "How to authenticate (RFC 9110).",
+    "Accept-Encoding": "The content encodings that are understood.",
+    "Vary": "The request headers that the answer depends on.",
+    "Cache-Control": "`private, no-cache`: keep it, and revalidate.",
+    "Content-Encoding": "`zstd`, `gzip`, or absent.",
+    "Content-Length": "Bytes of the body as sent, where known.",
+    "Allow": "The methods that there are.",
+}
+_HEADERS_OF_ERRORS = {
+    401: ("WWW-Authenticate",),
+    415: ("Accept-Encoding",),
+    405: ("Allow",),
+    429: ("Retry-After",),
+    503: ("Retry-After",),
+}
+
+
+def problems(*codes: Code) -> dict[int, ResponseSpec]:
+    """The error answers of an operation: these, and those that any operation may give."""
+    by_status: dict[int, list[Code]] = {}
+    for code in (*codes, *ALWAYS):
+        by_status.setdefault(STATUS[code], []).append(code)
+    return {
+        status: ResponseSpec(
+            Problem,
+            generate_examples=False,
+            media_type=PROBLEM_JSON,
+            description=" or ".join(f"`{code.value}`" for code in of_status),
+            examples=[Example(id=code.value, value=_problem(code)) for code in of_status],
+        )
+        for status, of_status in sorted(by_status.items())
+    }
+
+
+def _problem(code: Code) -> dict[str, Any]:
+    said = _SAID.get(code)
+    error = ApiError(code, *said) if isinstance(said, tuple) else (said or ApiError(code))
+    errors = [{"field": name, "message": message} for name, message in error.errors]
+    status = STATUS[code]
+    problem = {
+        "title": status.phrase,
+        "status": int(status),
+        "detail": error.detail,
+        "code": code.value,
+        "type": "about:blank",
+    }
+    return problem | ({"errors": errors} if errors else {})
+
+
+_SAID: dict[Code, tuple[str] | ApiError] = {
+    Code.VALIDATION_ERROR: ApiError(
+        Code.VALIDATION_ERROR,
+        "events[3]: must be an object, or a string that holds a packed event",
+        errors=[("events[3]", "must be an object, or a string that holds a packed event")],
+    ),
+    Code.UNAUTHORIZED: ("This API key is not known, or was revoked.",),
+    Code.FORBIDDEN: ("This needs a key with the scope manage.",),
+    Code.NOT_FOUND: ("There is no such recording.",),
+    Code.PROJECT_NOT_FOUND: ("There is no such project.",),
+    Code.PAYLOAD_TOO_LARGE: ("The body is larger than 67108864 bytes as sent.",),
+    Code.NOT_READY: ("This recording has not been processed yet.",),
+    Code.RECORDING_FAILED: ("This recording failed before there was anything to read: no_valid_events.",),
+}
+
+
+def _operation(
+    *,
+    description: str,
+    success: HTTPStatus = HTTPStatus.OK,
+    headers: Sequence[str] = (),
+    content: Mapping[str, OpenAPIMediaType] | None = None,
+    more: Mapping[int, str] | None = None,
+    body: RequestBody | None = None,
+) -> type[Operation]:
+    """A class for `operation_class`. `content` completes the success, `more` adds answers without a body."""
+
+    @dataclass
+    class Described(Operation):
+        def __post_init__(self) -> None:
+            self.request_body = body or self.request_body
+            responses: dict[str, Any] = {
+                status: response
+                for status, response in (self.responses or {}).items()
+                if status != "400" or PROBLEM_JSON in _content(response)  # Litestar adds a 400 of its own
+            }
+            answer = responses[str(int(success))]
+            answer.description, answer.headers = description, _headers(headers)
+            for media_type, found in (content or {}).items():
+                schema = found.schema or _content(answer)[media_type].schema
+                _content(answer)[media_type] = OpenAPIMediaType(schema=schema, examples=found.examples)
+            for status, text in (more or {}).items():
+                responses[str(status)] = OpenAPIResponse(text, headers=_headers(headers))
+            for status, names in _HEADERS_OF_ERRORS.items():
+                if str(status) in responses:
+                    responses[str(status)].headers = _headers(names)
+            self.responses = responses
+
+    return Described
+
+
+def _content(response: Any) -> dict[str, OpenAPIMediaType]:
+    if response.content is None:
+        response.content = {}
+    content: dict[str, OpenAPIMediaType] = response.content
+    return content
+
+
+def _headers(names: Sequence[str]) -> dict[str, Any]:
+    text = Schema(type=OpenAPIType.STRING)
+    return {name: OpenAPIHeader(schema=text, description=_HEADERS[name]) for name in names}
+
+
+def _shown(schema: Schema | None = None, **shown: Any) -> OpenAPIMediaType:
+    """A media type with an example for each keyword, named after it."""
+    return OpenAPIMediaType(
+        schema=schema, examples={name: Example(value=value) for name, value in shown.items()}
+    )
+
+
+_OBJECT = Schema(type=OpenAPIType.OBJECT, additional_properties=True)
+_STRING = Schema(type=OpenAPIType.STRING)
+_COUNT = Schema(type=OpenAPIType.INTEGER, minimum=0, maximum=SAFE_INTEGER)
+_TIME = Schema(
+    type=OpenAPIType.STRING, format=OpenAPIFormat.DATE_TIME, description="ISO 8601 with an offset."
+)
+_EVENT = Schema(
+    type=OpenAPIType.OBJECT,
+    description="An rrweb event.",
+    properties={
+        "type": _COUNT,
+        "timestamp": Schema(type=OpenAPIType.NUMBER, description="Unix milliseconds."),
+        "data": Schema(),
+    },
+    required=["type", "timestamp"],
+    additional_properties=True,
+)
+
+
+def _flag(description: str) -> Schema:
+    return Schema(type=OpenAPIType.BOOLEAN, default=False, description=description)
+
+
+def _array(items: Schema, description: str) -> Schema:
+    return Schema(type=OpenAPIType.ARRAY, items=items, description=description)
+
+
+_UPLOAD = Schema(
+    type=OpenAPIType.OBJECT,
+    required=["started_at", "events"],
+    description="Unknown fields are ignored.",
+    properties={
+        "name": Schema(type=OpenAPIType.STRING, max_length=NAME_MAX),
+        "started_at": _TIME,
+        "ended_at": Schema(
+            type=OpenAPIType.STRING, format=OpenAPIFormat.DATE_TIME, description="Not before started_at."
+        ),
+        "duration_ms": _COUNT,
+        "event_count": _COUNT,
+        "events": _array(
+            Schema(one_of=[_EVENT, Schema(type=OpenAPIType.STRING, description="A packed event.")]),
+            "Not empty. An event that is defective in itself is counted as rejected while processing.",
+        ),
+        "navigations": _array(
+            Schema(
+                type=OpenAPIType.OBJECT,
+                required=["url", "timestamp_ms"],
+                properties={"url": _STRING, "timestamp_ms": Schema(type=OpenAPIType.NUMBER)},
+            ),
+            "timestamp_ms counts from the start.",
+        ),
+        "project_id": Schema(
+            type=OpenAPIType.STRING, format=OpenAPIFormat.UUID, description="Default: the key's project."
+        ),
+        "has_video": _flag("Not supported yet."),
+        "has_audio": _flag("Whether the video has sound."),
+        "open": _flag("Not supported yet."),
+        "console_logs": _array(_OBJECT, "As the page's console had them."),
+        "network_logs": _array(_OBJECT, "Requests that the page made."),
+        "client_info": _OBJECT,
+    },
+)
+
+CREATE = _operation(
+    success=HTTPStatus.CREATED,
+    description="Accepted: durable from now on, whatever happens.",
+    headers=("Location", "Idempotency-Replayed"),
+    content={JSON: _shown(created=examples.CREATED)},
+    body=RequestBody(
+        required=True,
+        description="May come with Content-Encoding gzip, deflate or zstd.",
+        content={JSON: _shown(_UPLOAD, recording=examples.UPLOAD)},
+    ),
+)
+LIST = _operation(
+    description="A page of recordings.",
+    headers=("Cache-Control", "Vary"),
+    content={JSON: _shown(page=examples.LIST)},
+)
+READ = _operation(
+    description="The recording, or for a key that only has `ingest` its status.",
+    headers=("ETag", "Retry-After", "Preference-Applied", "Cache-Control", "Vary"),
+    content={JSON: _shown(ready=examples.RECORDING, failed=examples.FAILED, ingest_key=examples.STATUS)},
+    more={304: "Nothing changed since the ETag in If-None-Match."},
+)
+EVENTS = _operation(
+    description="The events, in playing order.",
+    headers=("ETag", "Content-Encoding", "Content-Length", "Cache-Control", "Vary"),
+    content={
+        JSON: _shown(_array(_EVENT, "The normalized rrweb events."), events=examples.EVENTS),
+        NDJSON: _shown(
+            Schema(type=OpenAPIType.STRING, description="One event a line."), lines=examples.EVENT_LINES
+        ),
+    },
+    more={304: "Nothing changed since the ETag in If-None-Match."},
+)
+LOGS = _operation(
+    description="Console, network, client and the rejected events.",
+    headers=("ETag", "Content-Encoding", "Content-Length", "Cache-Control", "Vary"),
+    content={JSON: _shown(logs=examples.LOGS)},
+    more={304: "Nothing changed since the ETag in If-None-Match."},
+)
+RETRY = _operation(
+    success=HTTPStatus.ACCEPTED,
+    description="Back at work.",
+    headers=("Location", "Retry-After"),
+    content={JSON: _shown(retried=examples.RETRIED)},
+)
+DELETE = _operation(success=HTTPStatus.NO_CONTENT, description="Gone.")
+
+CONFIG = OpenAPIConfig(
+    title="Tapedeck",
+    version=version("tapedeck"),
+    summary="A backend for browser session recordings: accepted in milliseconds, never lost, never stuck.",
+    license=License(name="Apache-2.0", identifier="Apache-2.0"),
+    path="/docs",
+    render_plugins=[ScalarRenderPlugin(version="1", path="/")],
+    use_handler_docstrings=True,
+    tags=[
+        Tag("Recordings", "Create, watch, read and remove recordings."),
+        Tag("Operations", "How the service is."),
+    ],
+    components=Components(
+        security_schemes={
+            "bearer": SecurityScheme(type="http", scheme="bearer", description="An API key: `tdk_…`."),
+            "x_api_key": SecurityScheme(type="apiKey", name="X-API-Key", security_scheme_in="header"),
+            "x_seestack_key": SecurityScheme(
+                type="apiKey", name="X-SeeStack-Key", security_scheme_in="header"
+            ),
+        }
+    ),
+)
+SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"x_api_key": []}, {"x_seestack_key": []}]
+
+
+@get("/openapi.json", include_in_schema=False, sync_to_thread=False)
+def document(request: Request[Any, Any, Any]) -> dict[str, Any]:
+    """The OpenAPI document; `/docs` shows it to people."""
+    return request.app.openapi_schema.to_schema()

@@ -1,0 +1,231 @@
+"""Reading a recording back: from storage to the socket, cut and encoded as the request asks.
+
+Stored bytes go out untouched where the client takes zstd; everything else is transcoded chunk by chunk in threads. The
+first bytes are there before the answer begins, so that storage being away is a 503; what fails later cuts the
+connection, so that nobody takes half a recording for a whole one.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from litestar import HttpMethod, Response, route
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath, HeaderParameter, QueryParameter
+from litestar.response import Stream
+
+from app import openapi
+from app.auth import needs
+from app.conditions import choose_encoding, choose_media_type, etag_of, matches
+from app.documents import LogsDocument
+from app.errors import RETRY_SOON_S, ApiError, Code, not_found
+from app.recordings import POLL_AGAIN_S, ApiRequest, visible
+from app.services import services_of
+from models import queries
+from models.recording import Recording, Status
+from models.tenancy import Scope
+from replay.cut import Body, Span, cut, whole
+from replay.index import Index
+from replay.transcode import Transcoder, transcoder
+from storage.protocol import NotFound, Storage
+
+ENCODINGS = ("zstd", "gzip", "identity")
+MEDIA_TYPES = (openapi.JSON, openapi.NDJSON)
+LATEST_MS = 1e15  # far beyond any recording; keeps infinities out
+
+Milliseconds = Annotated[
+    float | None,
+    QueryParameter(
+        ge=0, le=LATEST_MS, description="Milliseconds from the first event; from_ms <= t < to_ms."
+    ),
+]
+IfNoneMatch = Annotated[str | None, HeaderParameter(name="If-None-Match")]
+Accept = Annotated[
+    str | None, HeaderParameter(name="Accept", description="`application/x-ndjson` gives one event a line.")
+]
+AcceptEncoding = Annotated[
+    str | None,
+    HeaderParameter(name="Accept-Encoding", description="`zstd` gets the stored bytes as they are."),
+]
+
+
+@route(
+    "/{recording_id:uuid}/events",
+    http_method=[HttpMethod.GET, HttpMethod.HEAD],
+    guards=[needs(Scope.READ)],
+    operation_class=openapi.EVENTS,
+    responses=openapi.problems(
+        Code.VALIDATION_ERROR, Code.NOT_FOUND, Code.NOT_ACCEPTABLE, Code.NOT_READY, Code.RECORDING_FAILED
+    ),
+)
+async def read_events(
+    request: ApiRequest,
+    recording_id: FromPath[UUID],
+    from_ms: Milliseconds = None,
+    to_ms: Milliseconds = None,
+    align: Annotated[
+        Literal["snapshot"] | None,
+        QueryParameter(description="Move the start back to where a player can start: a full snapshot."),
+    ] = None,
+    accept: Accept = None,
+    accept_encoding: AcceptEncoding = None,
+    if_none_match: IfNoneMatch = None,
+) -> Response[Any]:
+    """Read the events, in playing order, as soon as there is a tape, whatever the status."""
+    services = services_of(request)
+    media_type = choose_media_type(accept, MEDIA_TYPES)
+    encoding = choose_encoding(accept_encoding, ENCODINGS)
+    if media_type is None or encoding is None:
+        raise ApiError(
+            Code.NOT_ACCEPTABLE, f"There is {' and '.join(MEDIA_TYPES)}, in {', '.join(ENCODINGS)}."
+        )
+    tape = None
+    for _ in range(2):  # a tape that was replaced or deleted just now is looked up again
+        recording = await visible(request, recording_id)
+        tape = await queries.tape(services.db, recording_id)
+        if tape is None:
+            raise _nothing_to_read(recording)
+        headers = _headers(
+            encoding,
+            etag_of(tape.name, media_type, encoding, f"{from_ms} {to_ms} {align}"),
+            "Accept, Accept-Encoding",
+        )
+        if matches(if_none_match, headers["ETag"]):
+            return _not_modified(headers)
+        try:
+            body = await _body(services.storage, tape.name, Index.decode(tape.index), from_ms, to_ms, align)
+            if encoding == "zstd" and media_type == openapi.JSON:
+                headers["Content-Length"] = str(body.stored_bytes)
+            elif encoding == "identity" and media_type == openapi.JSON:
+                headers["Content-Length"] = str(body.json_bytes)
+            pieces = _stored(services.storage, tape.name, body)
+            return await _streamed(
+                request, pieces, transcoder(body, media_type, encoding), media_type, headers
+            )
+        except NotFound:
+            continue
+    raise _gone()
+
+
+@route(
+    "/{recording_id:uuid}/logs",
+    http_method=[HttpMethod.GET, HttpMethod.HEAD],
+    guards=[needs(Scope.READ)],
+    operation_class=openapi.LOGS,
+    responses=openapi.problems(Code.NOT_FOUND, Code.NOT_ACCEPTABLE, Code.NOT_READY, Code.RECORDING_FAILED)
+    | {200: ResponseSpec(LogsDocument, generate_examples=False)},
+)
+async def read_logs(
+    request: ApiRequest,
+    recording_id: FromPath[UUID],
+    accept_encoding: AcceptEncoding = None,
+    if_none_match: IfNoneMatch = None,
+) -> Response[Any]:
+    """Read what came with the events: console and network logs, client info; and the rejected events."""
+    services = services_of(request)
+    encoding = choose_encoding(accept_encoding, ENCODINGS)
+    if encoding is None:
+        raise ApiError(Code.NOT_ACCEPTABLE, f"There is {openapi.JSON}, in {', '.join(ENCODINGS)}.")
+    for _ in range(2):
+        recording = await visible(request, recording_id)
+        name = recording.sidecar_name
+        if name is None:
+            raise _nothing_to_read(recording)
+        headers = _headers(encoding, etag_of(name, encoding), "Accept-Encoding")
+        if matches(if_none_match, headers["ETag"]):
+            return _not_modified(headers)
+        try:
+            steps = transcoder(Body((), ()), openapi.JSON, encoding)
+            return await _streamed(request, services.storage.read(name), steps, openapi.JSON, headers)
+        except NotFound:
+            continue
+    raise _gone()
+
+
+async def _body(
+    storage: Storage, name: str, index: Index, from_ms: float | None, to_ms: float | None, align: str | None
+) -> Body:
+    if from_ms is None and to_ms is None and align is None:
+        return whole(index)
+    wanted = cut(index, from_ms=from_ms, to_ms=to_ms, align=align is not None)
+    edges = [b"".join([c async for c in storage.read(name, *span)]) for span in wanted.spans]
+    return await asyncio.to_thread(wanted.body, edges)
+
+
+async def _stored(storage: Storage, name: str, body: Body) -> AsyncGenerator[bytes, None]:
+    for piece in body.pieces:
+        if isinstance(piece, Span):
+            async for chunk in storage.read(name, *piece):
+                yield chunk
+        else:
+            yield piece
+
+
+async def _streamed(
+    request: ApiRequest,
+    stored: AsyncGenerator[bytes, None],
+    steps: Transcoder,
+    media_type: str,
+    headers: dict[str, str],
+) -> Stream:
+    """The answer, once its first bytes are there. Raises what storage raises."""
+    stream = _transcoded(stored, steps)
+    first = await anext(stream, b"")
+    if request.method == HttpMethod.HEAD:
+        await stream.aclose()
+        return Stream(iter(()), media_type=media_type, headers=headers)
+    return Stream(_resumed(first, stream), media_type=media_type, headers=headers)
+
+
+async def _resumed(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
+    try:
+        yield first
+        async for piece in rest:
+            yield piece
+    finally:
+        await rest.aclose()
+
+
+async def _transcoded(stored: AsyncGenerator[bytes, None], steps: Transcoder) -> AsyncGenerator[bytes, None]:
+    try:
+        async for chunk in stored:
+            async for piece in _in_threads(steps.feed(chunk)):
+                yield piece
+        async for piece in _in_threads(steps.finish()):
+            yield piece
+    finally:
+        await stored.aclose()
+
+
+async def _in_threads(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Each piece is made in a thread, when the one before has been sent."""
+    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+        if piece:
+            yield piece
+
+
+def _headers(encoding: str, etag: str, vary: str) -> dict[str, str]:
+    coded = {} if encoding == "identity" else {"Content-Encoding": encoding}
+    return {"ETag": etag, "Vary": vary, "Cache-Control": "private, no-cache", **coded}
+
+
+def _not_modified(headers: dict[str, str]) -> Response[None]:
+    kept = {name: value for name, value in headers.items() if name != "Content-Encoding"}
+    return Response(None, status_code=304, headers=kept)
+
+
+def _nothing_to_read(recording: Recording) -> ApiError:
+    if recording.status is Status.FAILED:
+        code = recording.failure_code or "unknown"
+        detail = f"This recording failed before there was anything to read: {code}."
+        return ApiError(Code.RECORDING_FAILED, detail)
+    if recording.status is Status.READY:  # deleted between two looks
+        return not_found()
+    detail = "This recording has not been processed yet."
+    return ApiError(Code.NOT_READY, detail, headers={"Retry-After": str(POLL_AGAIN_S)})
+
+
+def _gone() -> ApiError:
+    detail = "What was stored of this recording cannot be found in storage now."
+    return ApiError(Code.UNAVAILABLE, detail, headers={"Retry-After": str(RETRY_SOON_S)})

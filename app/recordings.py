@@ -1,0 +1,238 @@
+"""`/api/v1/recordings`: create, list, read, retry, delete."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+import structlog
+from litestar import Request, Response, delete, get, post
+from litestar.datastructures import State
+from litestar.params import FromPath, FromQuery, HeaderParameter, QueryParameter
+
+from app import openapi
+from app.auth import Caller, needs
+from app.bodies import check_upload, read_body
+from app.conditions import etag_of, matches, wait_seconds
+from app.documents import (
+    Created,
+    RecordingDocument,
+    RecordingList,
+    RecordingStatus,
+    Retried,
+    document_of,
+    status_of,
+)
+from app.errors import ApiError, Code, invalid, not_found
+from app.services import services_of
+from models import lifecycle, queries
+from models.accept import Idempotency, KeyInProgress, KeyReused, NewRecording, accept
+from models.db import Database
+from models.lifecycle import NotFailed, PayloadExpired
+from models.queries import Filters
+from models.recording import Recording, Source, Status
+from models.tenancy import Scope
+from replay.envelope import Envelope
+
+PATH = "/api/v1/recordings"
+IDEMPOTENCY_KEY_MAX = 255
+POLL_AGAIN_S = 1
+CACHING = {"Cache-Control": "private, no-cache", "Vary": "Authorization, X-API-Key, X-SeeStack-Key"}
+
+ApiRequest = Request[Any, Caller, State]
+FilterText = Annotated[str | None, QueryParameter(max_length=500, pattern=r"^[^\x00]*$")]
+
+
+@post(
+    "/",
+    guards=[needs(Scope.INGEST)],
+    request_max_body_size=None,
+    operation_class=openapi.CREATE,
+    responses=openapi.problems(
+        Code.VALIDATION_ERROR,
+        Code.PROJECT_NOT_FOUND,
+        Code.REQUEST_TIMEOUT,
+        Code.IDEMPOTENCY_IN_PROGRESS,
+        Code.PAYLOAD_TOO_LARGE,
+        Code.UNSUPPORTED_ENCODING,
+        Code.IDEMPOTENCY_KEY_REUSED,
+        Code.RATE_LIMITED,
+        Code.OVERLOADED,
+    ),
+)
+async def create_recording(
+    request: ApiRequest,
+    idempotency_key: Annotated[
+        str | None,
+        HeaderParameter(
+            name="Idempotency-Key",
+            description="At most 255 characters. Per project, for 24 hours: the same key and body again gives the first answer.",
+        ),
+    ] = None,
+) -> Response[Created]:
+    """Accept a recording. It is durable when the answer comes, and processed soon after."""
+    services, caller = services_of(request), request.auth
+    if idempotency_key is not None and not 0 < len(idempotency_key) <= IDEMPOTENCY_KEY_MAX:
+        raise invalid("Idempotency-Key", f"must have 1 to {IDEMPOTENCY_KEY_MAX} characters")
+    async with read_body(request.receive, request.headers, services.limits, services.budget) as body:
+        upload = await check_upload(body, digest=idempotency_key is not None)
+        new = await _new_recording(services.db, caller, upload.envelope)
+        idempotency = (
+            Idempotency(idempotency_key, upload.digest) if idempotency_key and upload.digest else None
+        )
+        try:
+            accepted = await accept(services.db, new, upload.payload, idempotency)
+        except KeyReused:
+            detail = "This Idempotency-Key came before with another body."
+            raise ApiError(Code.IDEMPOTENCY_KEY_REUSED, detail) from None
+        except KeyInProgress:
+            detail = "The first request with this Idempotency-Key is still being accepted."
+            raise ApiError(
+                Code.IDEMPOTENCY_IN_PROGRESS, detail, headers={"Retry-After": str(POLL_AGAIN_S)}
+            ) from None
+    services.doorbell.ring()
+    structlog.contextvars.bind_contextvars(recording_id=str(accepted.id))
+    headers = {"Location": f"{PATH}/{accepted.id}"}
+    if accepted.replayed:
+        headers["Idempotency-Replayed"] = "true"
+    return Response(Created(str(accepted.id), "uploading"), headers=headers)
+
+
+@get(
+    "/",
+    guards=[needs(Scope.READ)],
+    operation_class=openapi.LIST,
+    responses=openapi.problems(Code.VALIDATION_ERROR),
+)
+async def list_recordings(
+    request: ApiRequest,
+    limit: Annotated[int, QueryParameter(ge=1, le=100, description="How many at most.")] = 25,
+    cursor: Annotated[UUID | None, QueryParameter(description="`next_cursor` of the page before.")] = None,
+    project_id: FromQuery[UUID | None] = None,
+    status: FromQuery[Status | None] = None,
+    session_id: FilterText = None,
+    fingerprint: FilterText = None,
+) -> Response[RecordingList]:
+    """List recordings, newest first. Pages are stable while recordings come and go."""
+    filters = Filters(project_id, status, session_id, fingerprint)
+    found = await queries.recordings(
+        services_of(request).db, request.auth.tenant_id, filters, limit=limit + 1, before=cursor
+    )
+    page = found[:limit]
+    next_cursor = str(page[-1].id) if len(found) > limit else None
+    return Response(RecordingList([document_of(one) for one in page], next_cursor), headers=CACHING)
+
+
+@get(
+    "/{recording_id:uuid}",
+    guards=[needs(Scope.READ, Scope.INGEST)],
+    operation_class=openapi.READ,
+    responses=openapi.problems(Code.NOT_FOUND),
+)
+async def read_recording(
+    request: ApiRequest,
+    recording_id: FromPath[UUID],
+    if_none_match: Annotated[str | None, HeaderParameter(name="If-None-Match")] = None,
+    prefer: Annotated[
+        str | None,
+        HeaderParameter(
+            name="Prefer",
+            description="`wait=20` (seconds, at most 60) holds the answer until the status changes.",
+        ),
+    ] = None,
+) -> Response[RecordingDocument | RecordingStatus | None]:
+    """Read a recording. A key that only has `ingest` reads what it made itself, reduced to its status."""
+    services = services_of(request)
+    recording = await visible(request, recording_id)
+    headers = dict(CACHING)
+    wait_s = wait_seconds(prefer)
+    if wait_s is not None:
+        headers["Preference-Applied"] = f"wait={wait_s}"
+        if recording.status not in lifecycle.TERMINAL:
+            await services.watcher.changed(recording_id, recording.status, timeout_s=wait_s)
+            recording = await visible(request, recording_id)
+    document = document_of(recording) if request.auth.may(Scope.READ) else status_of(recording)
+    headers["ETag"] = etag_of(msgspec.json.encode(document))
+    if recording.status not in lifecycle.TERMINAL:
+        headers["Retry-After"] = str(POLL_AGAIN_S)
+    if matches(if_none_match, headers["ETag"]):
+        return Response(None, status_code=304, headers=headers)
+    return Response(document, headers=headers)
+
+
+@post(
+    "/{recording_id:uuid}/retry",
+    status_code=202,
+    guards=[needs(Scope.MANAGE)],
+    operation_class=openapi.RETRY,
+    responses=openapi.problems(Code.NOT_FOUND, Code.NOT_FAILED, Code.PAYLOAD_EXPIRED),
+)
+async def retry_recording(request: ApiRequest, recording_id: FromPath[UUID]) -> Response[Retried]:
+    """Put a failed recording back to work."""
+    services, tenant_id = services_of(request), request.auth.tenant_id
+    structlog.contextvars.bind_contextvars(recording_id=str(recording_id))
+    try:
+        if not await lifecycle.retry(services.db, tenant_id, recording_id):
+            raise not_found()
+    except NotFailed:
+        raise ApiError(Code.NOT_FAILED, "Only a failed recording can be retried.") from None
+    except PayloadExpired:
+        detail = "What this recording was to be made from was kept for some time, and is gone."
+        raise ApiError(Code.PAYLOAD_EXPIRED, detail) from None
+    services.doorbell.ring()
+    headers = {"Location": f"{PATH}/{recording_id}", "Retry-After": str(POLL_AGAIN_S)}
+    return Response(Retried(str(recording_id), "processing"), headers=headers)
+
+
+@delete(
+    "/{recording_id:uuid}",
+    guards=[needs(Scope.MANAGE)],
+    operation_class=openapi.DELETE,
+    responses=openapi.problems(Code.NOT_FOUND),
+)
+async def delete_recording(request: ApiRequest, recording_id: FromPath[UUID]) -> None:
+    """Delete a recording: gone from every read at once; what was stored of it is removed soon after."""
+    services = services_of(request)
+    structlog.contextvars.bind_contextvars(recording_id=str(recording_id))
+    if not await lifecycle.delete_recording(services.db, request.auth.tenant_id, recording_id):
+        raise not_found()
+    services.doorbell.ring()
+
+
+async def visible(request: ApiRequest, recording_id: UUID) -> Recording:
+    """The recording, if this caller may know of it. Raises ApiError."""
+    caller = request.auth
+    structlog.contextvars.bind_contextvars(recording_id=str(recording_id))
+    recording = await queries.recording(services_of(request).db, caller.tenant_id, recording_id)
+    if recording is None:
+        raise not_found()
+    if caller.is_bound and recording.api_key_id != caller.api_key_id:
+        raise not_found()
+    return recording
+
+
+async def _new_recording(db: Database, caller: Caller, envelope: Envelope) -> NewRecording:
+    for field in ("has_video", "open"):
+        if getattr(envelope, field):
+            raise invalid(field, "is not supported yet")
+    project_id = envelope.project_id or caller.project_id
+    if project_id != caller.project_id and (
+        caller.is_bound or not await queries.project_of_tenant(db, caller.tenant_id, project_id)
+    ):
+        raise ApiError(Code.PROJECT_NOT_FOUND, "There is no such project.")
+    return NewRecording(
+        tenant_id=caller.tenant_id,
+        project_id=project_id,
+        user_id=caller.user_id,
+        api_key_id=caller.api_key_id,
+        source=Source.UPLOAD,
+        started_at=envelope.started_at,
+        name=envelope.name,
+        ended_at=envelope.ended_at,
+        duration_ms=envelope.duration_ms,
+        event_count=envelope.event_count,
+        has_audio=envelope.has_audio,
+        navigations=[msgspec.to_builtins(navigation) for navigation in envelope.navigations],
+    )
+
+
+HANDLERS = (create_recording, list_recordings, read_recording, retry_recording, delete_recording)

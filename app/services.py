@@ -1,0 +1,39 @@
+"""What handlers work with: built by `app.main`, found through the request."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from litestar.connection import ASGIConnection
+
+from app.budget import ByteBudget
+from app.waiting import Watcher
+from models.db import Database
+from models.doorbell import Doorbell
+from storage.protocol import Storage
+
+
+@dataclass(frozen=True)
+class BodyLimits:
+    """Bounds of a request's body: bytes as sent, bytes decompressed, seconds without progress."""
+
+    max_body_bytes: int
+    max_events_bytes: int
+    stall_s: float
+
+
+@dataclass(frozen=True)
+class Services:
+    """The clients and limits of one web process."""
+
+    db: Database
+    storage: Storage
+    doorbell: Doorbell
+    watcher: Watcher
+    budget: ByteBudget
+    limits: BodyLimits
+
+
+def services_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Services:
+    """The services of the app that this request came to."""
+    services: Services = connection.app.state.services
+    return services

@@ -1,0 +1,71 @@
+"""A request's id and its line in the log, as the outermost ASGI layer.
+
+The id is on every answer as `X-Request-Id` and on every log line of the request; a UUID that the client sends is taken
+over. Paths are logged without their query, which may hold a key.
+"""
+
+import time
+from uuid import UUID
+
+import structlog
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+
+from models.ids import new_id
+
+log = structlog.get_logger()
+
+
+class Tracing:
+    """Names, times and logs each request."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == ScopeType.HTTP:
+            await self._traced(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _traced(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        request_id = str(_sent_id(scope) or new_id())
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        began, status = time.perf_counter(), 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = int(message["status"])
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        except Exception as error:
+            if not status:
+                raise
+            # Returning without the end of the body makes the server close the connection: the client sees it is cut.
+            log.error("answer_cut_short", error=_told(error))
+        finally:
+            log.info(
+                "request",
+                method=scope["method"],
+                path=scope["path"],
+                status=status,
+                ms=round((time.perf_counter() - began) * 1000, 1),
+            )
+
+
+def _sent_id(scope: HTTPScope) -> UUID | None:
+    value = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+    try:
+        return UUID(value.decode("ascii"))
+    except ValueError:
+        return None
+
+
+def _told(error: BaseException) -> str:
+    cause = error.__cause__ or error
+    return f"{type(cause).__name__}: {str(cause)[:300]}"

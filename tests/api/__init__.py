@@ -1,0 +1,1 @@
+"""The HTTP contract, one file an endpoint, through a real server and real Postgres."""
