@@ -5,7 +5,8 @@ A module is imported when its command runs, so that `tapedeck send` need not wai
 
 import sys
 from importlib import import_module
-from typing import Any
+from importlib.metadata import version
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -47,8 +48,19 @@ app = typer.Typer(
 )
 
 
-@app.callback()
-def tapedeck() -> None:
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tapedeck {version('tapedeck')}")
+        raise typer.Exit
+
+
+@app.callback(epilog=EXIT_STATUS)
+def tapedeck(
+    show_version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
     """A backend for browser session recordings: accepted in milliseconds, never lost, never stuck."""
 
 

@@ -270,7 +270,7 @@ def _refused(answer: httpx.Response) -> Refused:
     status = answer.status_code
     if location := answer.is_redirect and answer.headers.get("Location"):
         what = what or f"moved to {location}"
-    what = what or f"{status} {answer.reason_phrase}".strip()
+    what = "".join(c if c.isprintable() else " " for c in what or f"{status} {answer.reason_phrase}").strip()
     hint = _HINTS.get(problem.code) or _HINTS.get(status)
     return Refused(problem.code or f"http_{status}", f"{what} ({hint})" if hint else what)
 

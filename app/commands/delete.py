@@ -19,7 +19,10 @@ def command(
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Delete recordings. With --json: {"deleted": [ID, …]}."""
+    """Delete recordings.
+
+    With --json: {"deleted": [ID, …]}.
+    """
     if not yes:
         if not sys.stdin.isatty():
             raise Exit("there is nobody to ask: use --yes", USAGE)

@@ -40,7 +40,10 @@ def command(
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Get a recording's events: JSON in any case, as rrweb's player takes it. With --json and -o: {"file", "bytes"}."""
+    """Get a recording's events, as rrweb's player takes them.
+
+    What comes is JSON in any case. With --output, --json tells {"file", "bytes"} when the file is there.
+    """
     given = {"from_ms": from_ms, "to_ms": to_ms, "align": align}
     cut = {name: str(value) for name, value in given.items() if value is not None}
     with connect(url, api_key) as client, client.events(recording_id, cut, ndjson=ndjson) as chunks:

@@ -36,7 +36,10 @@ def command(
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """List recordings, newest first. With --json: {"recordings": […]}."""
+    """List recordings, newest first.
+
+    With --json: {"recordings": […]}, as the API gives them.
+    """
     given = {"project_id": project, "status": status, "session_id": session, "fingerprint": fingerprint}
     filters = {name: str(value) for name, value in given.items() if value is not None}
     with connect(url, api_key) as client:
