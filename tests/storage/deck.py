@@ -1,6 +1,7 @@
 """Storages as a deck has them, and their signed URLs as clients reach them: mounted in Litestar, or at the emulator."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -11,6 +12,7 @@ from litestar.types import Receive, Scope, Send
 
 from storage.open import open_storage
 from storage.protocol import ASGIApp, Storage
+from storage.signing import Grant, Signer
 
 SECRET = "s" * 32
 BASE_URL = "http://deck.test"
@@ -66,3 +68,18 @@ async def served(app: ASGIApp) -> AsyncIterator[str]:
     finally:
         server.should_exit = True
         await serving
+
+
+def sign(
+    method: str, name: str, *, expires_in_s: int = 60, max_bytes: int | None = None, secret: str = SECRET
+) -> str:
+    """A URL that a deck might sign."""
+    return Signer(secret, BASE_URL).url(Grant(method, name, int(time.time()) + expires_in_s, max_bytes))
+
+
+def assert_problem(response: httpx.Response, status: int, code: str) -> None:
+    """The answer is an error that any browser may read."""
+    assert response.status_code == status
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["code"] == code
+    assert response.headers["access-control-allow-origin"] == "*"

@@ -2,12 +2,15 @@
 
 import io
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import google_crc32c
 
 from storage.protocol import Storage, Stored
+
+DATA = bytes(range(256)) * 4
 
 
 def new_name(suffix: str = "tape") -> str:
@@ -41,3 +44,14 @@ CALLS: dict[str, Call] = {
     "delete": lambda bucket: bucket.delete(new_name()),
     "check": lambda bucket: bucket.check(),
 }
+
+
+def files(root: Path) -> list[str]:
+    """Everything below the root but the folders, drafts included."""
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if not path.is_dir())
+
+
+async def in_pieces(size: int) -> AsyncIterator[bytes]:
+    """A body that announces no length."""
+    for _ in range(0, size, 50_000):
+        yield bytes(50_000)

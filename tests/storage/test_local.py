@@ -13,27 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from storage.directory import DRAFTS
+from storage.directory import DRAFTS, Directory
 from storage.protocol import Refused, Storage, Unavailable
 from tests.storage.deck import open_for_test
-from tests.storage.objects import CALLS, new_name, put, read
+from tests.storage.objects import CALLS, files, new_name, put, read
 
 PROJECT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "objects"
-
-
-@pytest.fixture
-def local(root: Path) -> Storage:
-    return open_for_test(root.as_uri())
-
-
-def files(root: Path) -> list[str]:
-    """Everything below the root but the folders, drafts included."""
-    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if not path.is_dir())
 
 
 async def test_a_file_is_where_its_name_says_and_nothing_else_is_left(local: Storage, root: Path) -> None:
@@ -233,3 +218,23 @@ async def test_a_root_may_be_a_link_and_have_a_difficult_name(tmp_path: Path) ->
     name = new_name()
     await put(open_for_test((tmp_path / "link").as_uri()), name, b"x")
     assert await read(open_for_test((tmp_path / "real place ä%").as_uri()), name) == b"x"
+
+
+def test_a_draft_that_was_discarded_takes_nothing_more(root: Path) -> None:
+    draft = Directory(root).draft()
+    draft.discard()
+    draft.discard()
+    with pytest.raises(Refused):
+        draft.write(b"x")
+    with pytest.raises(Refused):
+        draft.publish("a", replace=True)
+    assert files(root) == []
+
+
+def test_a_draft_s_last_check_can_still_prevent_it(root: Path) -> None:
+    def too_late() -> None:
+        raise Unavailable("too late")
+
+    with Directory(root).draft() as draft, pytest.raises(Unavailable):
+        draft.publish("a", replace=True, last_check=too_late)
+    assert files(root) == []
