@@ -1,0 +1,76 @@
+"""`Tapedeck`: the command, as a person runs it, in a process of its own."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+
+from tests.deck import Deck
+
+COMMAND = Path(sys.executable).with_name("tapedeck")
+
+
+class Said(NamedTuple):
+    """How a run of the command ended, and what it wrote."""
+
+    status: int
+    out: bytes
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return msgspec.json.decode(self.out)
+
+    @property
+    def lines(self) -> list[Any]:
+        """Of JSON lines."""
+        return msgspec.json.Decoder().decode_lines(self.out)
+
+
+class Tapedeck:
+    """Runs the command in `folder`, with these variables and no others of ours."""
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        self.folder = folder
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "TAPEDECK_HOME": str(folder / "home"),
+            "PYTHONWARNINGS": "error",
+            **environment,
+        }
+
+    async def __call__(self, *arguments: object, stdin: bytes = b"") -> Said:
+        process = await asyncio.create_subprocess_exec(
+            COMMAND,
+            *map(str, arguments),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            cwd=self.folder,
+            env=self.environment,
+        )
+        out, err = await process.communicate(stdin)
+        assert process.returncode is not None
+        return Said(process.returncode, out, err.decode())
+
+
+@pytest.fixture
+def tapedeck(tmp_path: Path) -> Tapedeck:
+    """The command on a machine where no deck runs."""
+    return Tapedeck(tmp_path)
+
+
+@pytest.fixture
+def against(tmp_path: Path) -> Callable[..., Tapedeck]:
+    """The command with a deck's URL and API key."""
+
+    def make(deck: Deck, key: str | None = None) -> Tapedeck:
+        return Tapedeck(tmp_path, TAPEDECK_URL=deck.url, TAPEDECK_API_KEY=key or deck.keys.api_key)
+
+    return make
