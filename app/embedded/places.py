@@ -23,6 +23,8 @@ ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 class EmbeddedError(Exit):
     """A server cannot run here; the message is one line that says why and, where there is one, the way out."""
 
+    status = 2
+
 
 def account_for(folder: Path) -> leash.Account | None:
     """Whom a server runs as: ourselves (None), or for root whoever owns its data, or an ordinary user."""

@@ -26,7 +26,8 @@ from app.embedded.places import (
     write_private,
 )
 
-NEEDED_BYTES = 256 * 1024 * 1024
+NEEDED_MIB = 32
+NEEDED_AT_FIRST_MIB = 256
 START_S = 60.0
 LEFTOVERS_S = 15.0  # how long the processes of a run that was killed may take to end
 
@@ -207,11 +208,10 @@ class Server(ABC):
     def _room(self) -> None:
         place = self.data.parent
         place.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(place).free
-        if free < NEEDED_BYTES:
-            raise EmbeddedError(
-                f"the disk is full: {place} has {free >> 20} MiB left, {self.name} needs {NEEDED_BYTES >> 20}"
-            )
+        free = shutil.disk_usage(place).free >> 20
+        needed = NEEDED_MIB if self.data.exists() else NEEDED_AT_FIRST_MIB
+        if free < needed:
+            raise EmbeddedError(f"the disk is full: {place} has {free} MiB left, {self.name} needs {needed}")
 
 
 def telling(said: str) -> str:
