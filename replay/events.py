@@ -38,7 +38,7 @@ class Head(NamedTuple):
 
     kind: int
     time: float
-    detail: int
+    detail: float
     cv: Any = None
 
 
@@ -86,7 +86,7 @@ def read_head(event: Raw | bytes, *, unpacked: bool = False) -> Head:
             source, detail = data.source, data.type
             if type(source) is int and source >= 0:
                 return Head(
-                    kind(event_type, source), float(time), detail if type(detail) is int else -1, got.cv
+                    kind(event_type, source), float(time), detail if type(detail) in (int, float) else -1, got.cv
                 )
         elif event_type not in _NEEDS_DATA:
             return Head(kind(event_type, 0), float(time), -1, got.cv)

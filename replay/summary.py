@@ -107,7 +107,7 @@ class Tally:
         self._meta_viewport: dict[int, Viewport] = {}
         self._resized_viewport: dict[int, Viewport] = {}
 
-    def add(self, place: int, event: bytes | Raw, size: int, kind: int, detail: int) -> None:
+    def add(self, place: int, event: bytes | Raw, size: int, kind: int, detail: float) -> None:
         """`event` is the stored JSON, `size` its length, `kind` and `detail` from its head."""
         summary = self.summary
         self.sizes[kind] += size
