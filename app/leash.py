@@ -90,14 +90,23 @@ def main(parent: str, at_parents_death: str, user: str, watched: str, *argv: str
 
 def _hold(watched: int, at_parents_death: int, argv: Sequence[str]) -> int:
     os.set_inheritable(watched, False)
+    child: subprocess.Popen[bytes] | None = None
+    early: list[int] = []
+
+    def pass_on(number: int, _frame: FrameType | None) -> None:
+        if child is None:
+            early.append(number)
+        else:
+            child.send_signal(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        signal.signal(number, pass_on)
     try:
         child = subprocess.Popen(argv, close_fds=False)  # noqa: S603 (the caller's own command)
     except OSError as error:
         return _complain(argv[0], error.strerror)
-
-    def pass_on(number: int, _frame: FrameType | None) -> None:
-        child.send_signal(number)
-
+    for signal_number in early:
+        child.send_signal(signal_number)
     orphaned = threading.Event()
 
     def watch() -> None:
@@ -106,8 +115,6 @@ def _hold(watched: int, at_parents_death: int, argv: Sequence[str]) -> int:
         child.send_signal(at_parents_death)
         threading.Timer(GRACE_S, os.killpg, (0, signal.SIGKILL)).start()
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
-        signal.signal(number, pass_on)
     threading.Thread(target=watch, daemon=True).start()
     status = child.wait()
     if orphaned.is_set():

@@ -3,6 +3,7 @@
 `database_url` and `redis_url` are empty when a test begins; asking for `database` or `storage` opens one on them.
 """
 
+import os
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from storage.open import open_storage
 from storage.protocol import Storage
 from tests.deck import Deck
 from tests.deck.processes import SECRET_KEY
+from tests.gcs_emulator import Emulator, NoEmulator, running_emulator
 from tests.servers import Addresses, Servers, clone, empty, flush
 
 SERVERS = pytest.StashKey[Servers]()
@@ -95,6 +97,18 @@ async def storage(tmp_path: Path) -> AsyncIterator[Storage]:
     )
     yield storage
     await storage.close()
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[Emulator]:
+    """A bucket for all tests of a process that leave it running; names keep them apart."""
+    try:
+        with running_emulator() as started:
+            yield started
+    except NoEmulator as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
 
 
 @pytest.fixture

@@ -115,3 +115,14 @@ def client(credentials: Mapping[str, Any]) -> httpx.AsyncClient:
         timeout=60,
         trust_env=False,
     )
+
+
+def python(script: str, *arguments: str) -> subprocess.Popen[str]:
+    """An interpreter that runs this script; read its stdout, kill it."""
+    return subprocess.Popen([sys.executable, "-c", script, *arguments], stdout=subprocess.PIPE, text=True)
+
+
+async def pid_said_by(process: subprocess.Popen[str]) -> psutil.Process:
+    """The process whose pid is on the next line of that one's output."""
+    assert process.stdout is not None
+    return psutil.Process(int(await asyncio.to_thread(process.stdout.readline)))

@@ -1,6 +1,5 @@
 """Both storages, each behind `open_storage`."""
 
-import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -8,21 +7,9 @@ import httpx
 import pytest
 
 from storage.protocol import Storage
-from tests.gcs_emulator import Emulator, NoEmulator, running_emulator
+from tests.gcs_emulator import Emulator, running_emulator
 from tests.storage.deck import client_of, open_for_test
 from tests.storage.objects import DATA, new_name, put
-
-
-@pytest.fixture(scope="session")
-def emulator() -> Iterator[Emulator]:
-    """One emulator for all tests of a process that leave it running; names keep them apart."""
-    try:
-        with running_emulator() as started:
-            yield started
-    except NoEmulator as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(error))
 
 
 @pytest.fixture
