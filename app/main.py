@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from litestar import Litestar, Router, asgi
 from litestar.exceptions import HTTPException
-from litestar.types import ASGIApp, ControllerRouterHandler
+from litestar.types import ControllerRouterHandler
 
 from app import health, openapi, playback, recordings
 from app.budget import ByteBudget
@@ -37,58 +37,72 @@ class CannotStart(Exception):
     """The service would not be safe, or not work at all. The message is one line for the operator."""
 
 
-def create_app(settings: Settings) -> ASGIApp:
-    """The HTTP service as an ASGI application. Its lifespan opens and closes all clients. Raises SettingsError."""
-    try:
-        storage = open_storage(
-            settings.storage_url,
-            secret_key=settings.secret_key,
-            base_url=settings.base_url,
-            emulator_host=settings.storage_emulator_host,
-            cors_origins=settings.cors_origins,
-        )
-    except StorageError as error:
-        raise SettingsError(f"STORAGE_URL: {error}") from None
+class Web:
+    """The HTTP service, an ASGI application. Its lifespan begins and ends all that it needs."""
+
+    def __init__(self, litestar: Litestar, services: Services, settings: Settings) -> None:
+        self._litestar = litestar
+        self._http = Tracing(Cors(litestar, settings.cors_origins))
+        self._services = services
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await self._litestar(scope, receive, partial(_fail_in_one_line, send))
+        else:
+            await self._http(scope, receive, send)
+
+    def stop_waiting(self) -> None:
+        """Answer requests that wait for a change, now and from now on: a server that is told to stop should call it."""
+        self._services.watcher.stop()
+
+
+def create_app(settings: Settings) -> Web:
+    """The HTTP service, not running yet. Raises SettingsError."""
+    db = Database(
+        settings.database_url, pool_size=POOL_SIZE, limit_s=DATABASE_LIMIT_S, application="tapedeck-web"
+    )
+    storage = _storage(settings)
+    services = Services(
+        db=db,
+        storage=storage,
+        doorbell=Doorbell(settings.redis_url),
+        watcher=Watcher(partial(queries.statuses, db)),
+        budget=ByteBudget(settings.inflight_budget_bytes),
+        limits=BodyLimits(settings.max_body_bytes, settings.max_events_bytes, settings.body_stall_s),
+    )
     api = Router(
         recordings.PATH,
-        route_handlers=[*recordings.HANDLERS, playback.read_events, playback.read_logs],
+        route_handlers=[*recordings.HANDLERS, *playback.HANDLERS],
         tags=["Recordings"],
         security=openapi.SECURITY,
     )
     litestar = Litestar(
         route_handlers=[api, health.health, health.ready, openapi.document, *_mounts(storage)],
         exception_handlers={HTTPException: answer, Exception: answer},
-        lifespan=[partial(_running, settings=settings, storage=storage)],
+        lifespan=[partial(_running, services=services, redis_url=settings.redis_url)],
         openapi_config=openapi.CONFIG,
         logging_config=None,
         request_max_body_size=None,
     )
-    return Tracing(Cors(_failing_in_one_line(litestar), settings.cors_origins))
+    litestar.state.services = services
+    return Web(litestar, services, settings)
 
 
 @asynccontextmanager
-async def _running(app: Litestar, settings: Settings, storage: Storage) -> AsyncIterator[None]:
+async def _running(app: Litestar, services: Services, redis_url: str) -> AsyncIterator[None]:
     """Clients and tasks, from start to stop. Raises CannotStart."""
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(storage.close)
-        db = Database(
-            settings.database_url, pool_size=POOL_SIZE, limit_s=DATABASE_LIMIT_S, application="tapedeck-web"
-        )
-        stack.push_async_callback(db.close)
-        await _check_start(db)
-        redis = connect(settings.redis_url)
+        stack.push_async_callback(services.storage.close)
+        stack.push_async_callback(services.db.close)
+        await _check_start(services.db)
+        redis = connect(redis_url)
         stack.push_async_callback(redis.aclose)
-        readiness = health.Readiness({"database": db.ping, "redis": redis.ping, "storage": storage.check})
-        stack.push_async_callback(readiness.close)
-        app.state.readiness = readiness
-        app.state.services = Services(
-            db=db,
-            storage=storage,
-            doorbell=await stack.enter_async_context(Doorbell(settings.redis_url)),
-            watcher=await stack.enter_async_context(Watcher(partial(queries.statuses, db))),
-            budget=ByteBudget(settings.inflight_budget_bytes),
-            limits=BodyLimits(settings.max_body_bytes, settings.max_events_bytes, settings.body_stall_s),
+        app.state.readiness = health.Readiness(
+            {"database": services.db.ping, "redis": redis.ping, "storage": services.storage.check}
         )
+        stack.push_async_callback(app.state.readiness.close)
+        await stack.enter_async_context(services.doorbell)
+        await stack.enter_async_context(services.watcher)
         yield
 
 
@@ -104,31 +118,34 @@ async def _check_start(db: Database) -> None:
         except UnsafeServer as error:
             raise CannotStart(str(error)) from None
         except Exception as error:
-            reason = f"DATABASE_URL: Postgres cannot be used: {_line(error)}"
             if not is_away(error) or loop.time() >= until:
-                raise CannotStart(reason) from None
+                raise CannotStart(f"DATABASE_URL: Postgres cannot be used: {_line(error)}") from None
             log.warning("waiting_for_postgres", error=_line(error))
             await asyncio.sleep(START_PAUSE_S)
 
 
+def _storage(settings: Settings) -> Storage:
+    try:
+        return open_storage(
+            settings.storage_url,
+            secret_key=settings.secret_key,
+            base_url=settings.base_url,
+            emulator_host=settings.storage_emulator_host,
+            cors_origins=settings.cors_origins,
+        )
+    except StorageError as error:
+        raise SettingsError(f"STORAGE_URL: {error}") from None
+
+
 def _mounts(storage: Storage) -> Sequence[ControllerRouterHandler]:
-    if storage.asgi is None:
-        return []
-    return [asgi("/storage", is_mount=True, copy_scope=True)(storage.asgi)]
+    return [asgi("/storage", is_mount=True, copy_scope=True)(storage.asgi)] if storage.asgi else []
 
 
-def _failing_in_one_line(app: Litestar) -> Any:
+async def _fail_in_one_line(send: Any, message: Any) -> None:
     """Litestar reports a failed start with its stack trace; an operator needs the reason."""
-
-    async def wrapped(scope: Any, receive: Any, send: Any) -> None:
-        async def send_plainly(message: Any) -> None:
-            if message["type"] == "lifespan.startup.failed":
-                message["message"] = message["message"].strip().rpartition("\n")[2]
-            await send(message)
-
-        await app(scope, receive, send_plainly)
-
-    return wrapped
+    if message["type"] == "lifespan.startup.failed":
+        message["message"] = message["message"].strip().rpartition("\n")[2].partition(": ")[2]
+    await send(message)
 
 
 def _line(error: BaseException) -> str:

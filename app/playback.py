@@ -229,3 +229,6 @@ def _nothing_to_read(recording: Recording) -> ApiError:
 def _gone() -> ApiError:
     detail = "What was stored of this recording cannot be found in storage now."
     return ApiError(Code.UNAVAILABLE, detail, headers={"Retry-After": str(RETRY_SOON_S)})
+
+
+HANDLERS = (read_events, read_logs)

@@ -33,11 +33,12 @@ class Watcher:
         self._poll_s = poll_s
         self._waiting: set[_Waiting] = set()
         self._somebody_waits = asyncio.Event()
+        self._stopped = False
         self._task: asyncio.Task[None] | None = None
 
     async def changed(self, recording_id: UUID, status: Status, *, timeout_s: float) -> None:
         """Return when the recording is gone or has another status than `status`, or when the time is up."""
-        if timeout_s <= 0 or len(self._waiting) >= MOST_WAITING:
+        if self._stopped or timeout_s <= 0 or len(self._waiting) >= MOST_WAITING:
             return
         waiting = _Waiting(recording_id, status, asyncio.Event())
         self._waiting.add(waiting)
@@ -48,8 +49,9 @@ class Watcher:
         finally:
             self._waiting.discard(waiting)
 
-    def let_go(self) -> None:
-        """Answer everybody who waits now: this process stops."""
+    def stop(self) -> None:
+        """Let go of everybody who waits, and let nobody wait any more. Call it in the event loop."""
+        self._stopped = True
         for waiting in self._waiting:
             waiting.changed.set()
 
@@ -77,7 +79,7 @@ class Watcher:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.let_go()
+        self.stop()
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

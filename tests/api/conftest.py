@@ -13,10 +13,13 @@ from models import lifecycle
 from models.db import Database
 from models.retry import Policy
 from settings import Settings
+from storage.open import open_storage
 from storage.protocol import Storage
 from tests.api.served import Served, served
+from tests.api.tenants import new_tenant
 from tests.conftest import SECRET_KEY
-from tests.factories import Deckhand, first_tenant, job_of
+from tests.factories import Deckhand, job_of
+from tests.servers import Addresses
 from workers.failures import failure_of
 from workers.process import process
 from workers.tools import Tools
@@ -25,33 +28,54 @@ Serve = Callable[..., Served]
 Process = Callable[[UUID | str], Awaitable[None]]
 
 
+def _settings(database_url: str, redis_url: str, folder: Path) -> Settings:
+    given = {"database_url": database_url, "redis_url": redis_url, "storage_url": f"file://{folder}"}
+    return Settings(**given | {"secret_key": SECRET_KEY})
+
+
 @pytest.fixture
 def serve(database_url: str, redis_url: str, tmp_path: Path) -> Iterator[Serve]:
     """Start a service; keyword arguments change its settings."""
     with ExitStack() as running:
 
         def start(**settings: Any) -> Served:
-            given = {
-                "database_url": database_url,
-                "redis_url": redis_url,
-                "storage_url": f"file://{tmp_path / 'objects'}",
-                "secret_key": SECRET_KEY,
-            }
-            return running.enter_context(served(Settings(**given | settings)))
+            given = _settings(database_url, redis_url, tmp_path / "objects")
+            return running.enter_context(served(given.model_copy(update=settings)))
 
         yield start
 
 
 @pytest.fixture
-async def hand(database: Database, database_url: str) -> Deckhand:
-    """The first tenant and its keys."""
-    return await first_tenant(database, database_url)
+async def hand(database: Database) -> Deckhand:
+    """A tenant and its keys."""
+    return await new_tenant(database)
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The storage of `web`."""
+    return tmp_path_factory.mktemp("web") / "objects"
+
+
+@pytest.fixture(scope="session")
+def _web(_cloned_url: str, servers: Addresses, _worker: str, folder: Path) -> Iterator[Served]:
+    redis_url = servers.redis(int(_worker.removeprefix("gw")))
+    with served(_settings(_cloned_url, redis_url, folder)) as web:
+        yield web
 
 
 @pytest.fixture
-def web(serve: Serve) -> Served:
-    """The service with its usual settings."""
-    return serve()
+def web(database_url: str, redis_url: str, _web: Served) -> Served:
+    """The service with its usual settings, on an empty database."""
+    return _web
+
+
+@pytest.fixture
+async def storage(folder: Path) -> AsyncIterator[Storage]:
+    """The storage of `web`."""
+    storage = open_storage(f"file://{folder}", secret_key=SECRET_KEY, base_url="http://127.0.0.1:8000")
+    yield storage
+    await storage.close()
 
 
 @pytest.fixture

@@ -4,13 +4,13 @@ import asyncio
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import httpx
 import uvicorn
 
-from app.main import create_app
+from app.main import Web, create_app
 from app.web import listen
 from settings import Settings
 
@@ -36,15 +36,22 @@ class Served:
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, app: Web) -> None:
         super().__init__(config)
         self.decided = threading.Event()
+        self._app = app
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
         try:
             await super().startup(sockets)
         finally:
             self.decided.set()
+
+    def stop(self) -> None:
+        self.should_exit = True
+        with suppress(RuntimeError):  # it never started
+            self._loop.call_soon_threadsafe(self._app.stop_waiting)
 
 
 @contextmanager
@@ -53,7 +60,7 @@ def served(settings: Settings) -> Iterator[Served]:
     app = create_app(settings)
     listener = listen("127.0.0.1", 0)
     config = uvicorn.Config(app, http="httptools", ws="none", log_config=None, timeout_graceful_shutdown=2)
-    server = _Server(config)
+    server = _Server(config, app)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])), name="served")
     thread.start()
     server.decided.wait()
@@ -62,6 +69,6 @@ def served(settings: Settings) -> Iterator[Served]:
             raise DidNotStart
         yield Served("127.0.0.1", listener.getsockname()[1])
     finally:
-        server.should_exit = True
+        server.stop()
         thread.join()
         listener.close()
