@@ -4,6 +4,7 @@ Every connection carries time limits below the lease, so that a process that fre
 its locks longer than the job it works on may take, and keepalives, so that Postgres notices when it is gone.
 """
 
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -14,6 +15,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, c
 
 MIN_SERVER_VERSION = 150000
 CONNECT_TIMEOUT_S = 5
+AWAY_STATES = (
+    "08",  # connection exceptions
+    "53",  # out of connections, memory or disk
+    "57P",  # shutting down, crashed, starting up
+    "40",  # serialization failure, deadlock
+    "55P03",  # waited too long for a lock
+    "57014",  # waited too long for a statement
+    "25P03",  # was idle in a transaction for too long: frozen
+    "25006",  # read-only: a standby, while its primary is being replaced
+)
 
 
 class UnsafeServer(Exception):
@@ -84,18 +95,15 @@ def async_url(url: str) -> str:
 
 def is_away(error: BaseException) -> bool:
     """Whether an error says that Postgres cannot be reached or is going down, rather than that a statement is wrong."""
-    if isinstance(error, OSError | TimeoutError):
+    if isinstance(error, ConnectionError | TimeoutError | socket.gaierror):
         return True
-    if not isinstance(error, DBAPIError):
-        return False
-    if error.connection_invalidated:
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
-    state = getattr(error.orig, "sqlstate", None) or ""
-    # class 08: connection exceptions; 57P: shutdown and crash recovery; 53: out of connections, memory or disk;
-    # 25006: a standby, while its primary is being replaced; 40: serialization failure or deadlock; 55P03: lock timeout
-    if isinstance(state, str) and state.startswith(("08", "57P", "53", "25006", "40", "55P03")):
-        return True
-    return isinstance(error.orig, OSError | TimeoutError) or "connection" in str(error.orig).lower()
+    state = getattr(cause, "sqlstate", None)
+    return isinstance(cause, ConnectionError | TimeoutError) or (
+        isinstance(state, str) and state.startswith(AWAY_STATES)
+    )
 
 
 async def check_server(database: Database, *, head: str | None) -> None:

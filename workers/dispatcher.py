@@ -150,8 +150,12 @@ def main() -> None:
         config = settings.load()
         logs.configure(config.log_format)
         asyncio.run(_main(config))
-    except (SettingsError, UnsafeServer) as error:
+    except (SettingsError, UnsafeServer, StorageError) as error:
         sys.exit(str(error))
+    except Exception as error:
+        if not is_away(error):
+            raise
+        sys.exit(f"Postgres is away: {error}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """What an exception means for the job that raised it: one of the four kinds that `models.retry` decides on."""
 
 import errno
-import socket
 import traceback
 
 from models.db import is_away
@@ -49,7 +48,7 @@ def failure_of(error: BaseException) -> Failure:
             return Failure(
                 FailureKind.FAULT, FailureCode.STORAGE_UNAVAILABLE, "Storage refused to work.", detail
             )
-        case _ if is_away(error) or isinstance(error, socket.gaierror):
+        case _ if is_away(error):
             return Failure(
                 FailureKind.AWAY, FailureCode.PROCESSING_FAILED, "The database could not be reached.", detail
             )

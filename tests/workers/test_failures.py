@@ -1,0 +1,60 @@
+"""What an exception means for the job that raised it."""
+
+import errno
+
+import asyncpg
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from models.db import Database
+from models.recording import FailureCode
+from models.retry import FailureKind
+from replay.plan import BadRecording
+from storage.protocol import Refused, Unavailable
+from workers.failures import ShuttingDown, TookTooLong, failure_of
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "code"),
+    [
+        (BadRecording("no_valid_events", "None."), FailureKind.BAD_INPUT, FailureCode.NO_VALID_EVENTS),
+        (Unavailable("503"), FailureKind.AWAY, FailureCode.STORAGE_UNAVAILABLE),
+        (Refused("403"), FailureKind.FAULT, FailureCode.STORAGE_UNAVAILABLE),
+        (ConnectionRefusedError(), FailureKind.AWAY, FailureCode.PROCESSING_FAILED),
+        (asyncpg.CannotConnectNowError(), FailureKind.AWAY, FailureCode.PROCESSING_FAILED),
+        (OSError(errno.ENOSPC, "full"), FailureKind.AWAY, FailureCode.PROCESSING_FAILED),
+        (FileNotFoundError(), FailureKind.FAULT, FailureCode.PROCESSING_FAILED),
+        (ZeroDivisionError(), FailureKind.FAULT, FailureCode.PROCESSING_FAILED),
+        (MemoryError(), FailureKind.LOSS, FailureCode.WORKER_LOST),
+        (TookTooLong(), FailureKind.LOSS, FailureCode.WORKER_LOST),
+        (ShuttingDown(), FailureKind.AWAY, FailureCode.PROCESSING_FAILED),
+    ],
+)
+def test_each_error_is_of_one_kind(error: Exception, kind: FailureKind, code: FailureCode) -> None:
+    failure = failure_of(error)
+    assert (failure.kind, failure.code) == (kind, code)
+    assert failure.message
+
+
+async def test_a_postgres_that_is_not_there_is_away() -> None:
+    database = Database("postgresql://nobody@127.0.0.1:1/nothing")
+    with pytest.raises(OSError) as caught:  # noqa: PT011  # whatever the system says of a closed port
+        await database.ping()
+    assert failure_of(caught.value).kind is FailureKind.AWAY
+
+
+async def test_a_session_that_is_ended_is_away_and_a_wrong_statement_is_not(database: Database) -> None:
+    with pytest.raises(DBAPIError) as ended:
+        async with database.transaction() as session:
+            await session.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+    assert failure_of(ended.value).kind is FailureKind.AWAY
+    with pytest.raises(DBAPIError) as wrong:
+        async with database.transaction() as session:
+            await session.execute(text("SELECT 1 / 0"))
+    assert failure_of(wrong.value).kind is FailureKind.FAULT
+
+
+def test_what_postgres_cannot_store_is_replaced() -> None:
+    failure = failure_of(BadRecording("payload_unreadable", "a\0b\ud83d"))
+    assert failure.message == "a\N{REPLACEMENT CHARACTER}b?"
