@@ -116,7 +116,7 @@ def _send(client: Client, upload: Upload, label: str, *, wait: bool) -> tuple[di
                     progress.update(bar, description=f"{recording['status']} {label}", total=None)
             except Refused as error:
                 if created.replayed and error.code == "not_found":
-                    gone = "was sent before, and that recording was deleted since; --again makes a new one"
+                    gone = "was sent before, but that recording is deleted or not for this key; --again makes a new one"
                     raise Refused(error.code, gone) from None
                 raise
             except KeyboardInterrupt:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from tests.deck import Deck
+from tests.servers import REDIS_DATABASES, Addresses, clone
 
 COMMAND = Path(sys.executable).with_name("tapedeck")
 
@@ -64,6 +65,18 @@ class Tapedeck:
 def tapedeck(tmp_path: Path) -> Tapedeck:
     """The command on a machine where no deck runs."""
     return Tapedeck(tmp_path)
+
+
+@pytest.fixture(scope="session")
+async def deck(
+    tmp_path_factory: pytest.TempPathFactory, servers: Addresses, _worker: str
+) -> AsyncIterator[Deck]:
+    """One deck for all these tests: what they look at, they made themselves. Leave it running."""
+    number = REDIS_DATABASES // 2 + int(_worker.removeprefix("gw"))
+    deck = Deck(tmp_path_factory.mktemp("deck"), clone(servers, f"cli_{_worker}"), servers.redis(number))
+    await deck.start()
+    yield deck
+    deck.stop()
 
 
 @pytest.fixture
