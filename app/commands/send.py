@@ -9,7 +9,9 @@ from typing import Annotated, Any, BinaryIO
 from uuid import UUID
 
 import typer
-from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TransferSpeedColumn
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.text import Text
 
 from app import recording_file
 from app.client import Client, Refused
@@ -106,39 +108,37 @@ def _opened(file: str) -> Iterator[tuple[BinaryIO, datetime]]:
 
 
 def _send(client: Client, upload: Upload, label: str, *, wait: bool) -> tuple[dict[str, Any], bool]:
-    with _progress() as progress:
+    console = terminal.stderr()
+    with _progress(console) as progress:
         bar = progress.add_task(f"sending {label}", total=len(upload.body))
         created = client.create(upload, lambda sent: progress.update(bar, completed=sent))
-        recording: dict[str, Any] = {"id": str(created.id), "status": created.status}
-        if wait:
-            try:
-                for recording in client.follow(created.id):
-                    progress.update(bar, description=f"{recording['status']} {label}", total=None)
-            except Refused as error:
-                if created.replayed and error.code == "not_found":
-                    gone = "was sent before, but that recording is deleted or not for this key; --again makes a new one"
-                    raise Refused(error.code, gone) from None
-                raise
-            except KeyboardInterrupt:
-                terminal.say(
-                    f"{label} is accepted and goes on without you: tapedeck show {created.id} --wait"
-                )
-                raise
+    if not wait:
+        return {"id": str(created.id), "status": created.status}, created.replayed
+    try:
+        with console.status(Text(f"{created.status} {label}")) as status:
+            for recording in client.follow(created.id):
+                status.update(Text(f"{recording['status']} {label}"))
+    except Refused as error:
+        if created.replayed and error.code == "not_found":
+            gone = (
+                "was sent before, but that recording is deleted or not for this key; --again makes a new one"
+            )
+            raise Refused(error.code, gone) from None
+        raise
+    except KeyboardInterrupt:
+        terminal.say(f"{label} is accepted and goes on without you: tapedeck show --wait {created.id}")
+        raise
     return recording, created.replayed
 
 
-def _progress() -> Progress:
-    console = terminal.stderr()
-    return Progress(
-        SpinnerColumn(),
+def _progress(console: Console) -> Progress:
+    columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
     )
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def _show(file: str, recording: dict[str, Any], replayed: bool, as_json: bool) -> None:

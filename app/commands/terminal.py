@@ -15,8 +15,7 @@ from rich.text import Text
 
 from app.exits import Exit
 
-PIPE_WIDTH = 1 << 20  # columns: a pipe has room for everything
-ID_WIDTH = 36
+ANY_WIDTH = 1 << 20  # columns: nothing is cut short; a narrow terminal wraps
 
 
 def stderr() -> Console:
@@ -30,10 +29,10 @@ def safe(value: object) -> Text:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Rows under headings on standard output; nothing for no rows. An `id` is never cut short."""
+    """Rows under headings on standard output; nothing for no rows."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
-        table.add_column(column, no_wrap=True, min_width=ID_WIDTH if column == "id" else None)
+        table.add_column(column)
     for row in rows:
         table.add_row(*(safe(cell) for cell in row))
     if table.row_count:
@@ -55,15 +54,10 @@ def print_line(*parts: object) -> None:
 
 
 def _print(table: Table) -> None:
-    console = Console(highlight=False)
-    if console.is_terminal:
-        console.print(table)
-        return
-    console.width = PIPE_WIDTH
+    console = Console(highlight=False, width=ANY_WIDTH)
     with console.capture() as captured:
         console.print(table)
-    for line in captured.get().splitlines():
-        sys.stdout.write(line.rstrip() + "\n")
+    sys.stdout.writelines(line.rstrip() + "\n" for line in captured.get().splitlines())
     sys.stdout.flush()
 
 
