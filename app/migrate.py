@@ -28,7 +28,7 @@ def command() -> None:
             _make_first_tenant(home.database_url)
     except Exception as error:
         if is_away(error):
-            raise Exit(f"DATABASE_URL: cannot reach Postgres: {error}") from error
+            raise Exit(f"DATABASE_URL: cannot reach Postgres: {str(error).splitlines()[0]}") from error
         raise
 
 

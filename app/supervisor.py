@@ -141,7 +141,7 @@ class _Kept:
     async def start(self) -> None:
         first = asyncio.ensure_future(self.run_once())
         self._keeping = asyncio.ensure_future(self._keep(first))
-        while not self._runnable.is_ready():
+        while self._process is None or not self._runnable.is_ready():
             await asyncio.wait({first}, timeout=0.02)
             if first.done():
                 self._stopping = True

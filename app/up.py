@@ -111,16 +111,17 @@ class Deck:
                 supervisor.hurry()
 
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            asyncio.get_running_loop().add_signal_handler(number, told_to_stop)
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup means it
+                asyncio.get_running_loop().add_signal_handler(number, told_to_stop)
         try:
             await life
         except asyncio.CancelledError:
-            await supervisor.stop(STOP_ORDER)
-            log.info("stopped")
+            pass
         except Ended as error:
             raise Exit(f"stopped, because {error}", error.status if error.status > 0 else 1) from error
         finally:
             await supervisor.stop(STOP_ORDER)
+        log.info("stopped")
 
     async def _live(self, supervisor: Supervisor) -> None:
         for server in self.servers:

@@ -29,7 +29,7 @@ def up(request: pytest.FixtureRequest, folder: Path) -> Iterator[Callable[..., U
     runs: list[Up] = []
     port = free_port()
 
-    def start(home: str = "home", port: int = port, **more: str) -> Up:
+    def start(home: str = "a home", port: int = port, **more: str) -> Up:
         runs.append(Up(folder / home, port, **more))
         return runs[-1]
 

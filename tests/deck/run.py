@@ -35,7 +35,6 @@ class Up:
         home: Path,
         port: int,
         argv: Sequence[str] = (TAPEDECK, "up"),
-        cwd: Path | None = None,
         **more: str,
     ) -> None:
         self.home = home
@@ -44,7 +43,7 @@ class Up:
         environment = clean_environment(TAPEDECK_HOME=str(home), PORT=str(port), **more)
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment, cwd=cwd
+                argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment, cwd=home.parent
             )
 
     def said(self) -> str:

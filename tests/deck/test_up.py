@@ -91,6 +91,14 @@ async def test_a_home_in_use_is_refused_and_whatever_is_killed_starts_again(up: 
         assert (await outcome(http, await send(http)))["status"] == "ready"
 
 
+async def test_ctrl_c_while_it_starts_leaves_nothing(up: MakeUp) -> None:
+    deck = up()
+    await deck.until(lambda: "migrating" in deck.said())
+    started = deck.tree()
+    assert await deck.end(signal.SIGINT) == 0
+    await gone(started)
+
+
 async def test_two_decks_run_side_by_side(up: MakeUp) -> None:
     one, other = up("one"), up("other", free_port())
     first, second = await one.ready(), await other.ready()
