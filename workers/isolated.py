@@ -1,7 +1,6 @@
-"""The child process of `workers.isolation`: one job, read from standard input."""
+"""The child process of `workers.isolation`: one job, read from standard input; its argument is the parent's pid."""
 
 import asyncio
-import os
 import sys
 
 import msgspec
@@ -30,7 +29,7 @@ async def _run(order: Order) -> Answer:
 
 def main() -> None:
     answers, sys.stdout = sys.stdout, sys.stderr  # whatever prints must not garble the answer
-    exit_with_parent(os.getppid())
+    exit_with_parent(int(sys.argv[1]))
     logs.configure(settings.load().log_format)
     order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
     answers.buffer.write(msgspec.json.encode(asyncio.run(_run(order))))

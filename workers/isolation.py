@@ -5,6 +5,7 @@ output: nothing when the job is done, or the failure. A child that dies without 
 """
 
 import asyncio
+import os
 import sys
 
 import msgspec
@@ -39,6 +40,7 @@ async def run_isolated(work: Work) -> Failure | None:
         sys.executable,
         "-m",
         "workers.isolated",
+        str(os.getpid()),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )

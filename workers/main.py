@@ -1,6 +1,7 @@
 """The worker process: broker, middleware, actors. `dramatiq workers.main:start` runs it."""
 
 import asyncio
+import multiprocessing
 import os
 import sys
 import threading
@@ -94,7 +95,8 @@ class Runtime(Middleware):
 
 def start() -> None:
     """Set the broker and declare the actors. The Dramatiq command calls this in each worker process."""
-    exit_with_parent(os.getppid())
+    master = multiprocessing.parent_process()
+    exit_with_parent(master.pid if master and master.pid else os.getppid())
     try:
         config = settings.load()
     except SettingsError as error:

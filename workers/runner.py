@@ -17,7 +17,7 @@ from models.db import is_away
 from models.job import JobKind
 from models.ledger import ClaimLost
 from models.lifecycle import Work
-from models.retry import LOSSES_BEFORE_ISOLATION, Failure, Policy
+from models.retry import LOSSES_BEFORE_ISOLATION, Failure, FailureKind, Policy
 from settings import Settings
 from workers.failures import ShuttingDown, TookTooLong, failure_of
 from workers.isolation import run_isolated
@@ -131,12 +131,14 @@ class Runner:
                     raise
                 await asyncio.sleep(SETTLE_PAUSE_S)
                 continue
+            known = failure.kind in (FailureKind.AWAY, FailureKind.BAD_INPUT)
             log.warning(
                 "job_attempt_failed",
                 failure=failure.kind.value,
                 code=failure.code.value,
                 verdict=str(verdict),
-                detail=failure.detail,
+                error=failure.detail.strip().rpartition("\n")[2] or failure.message,
+                **({} if known else {"traceback": failure.detail}),
             )
             return
         log.warning("job_not_settled", failure=failure.kind.value)

@@ -21,7 +21,10 @@ log = structlog.get_logger()
 
 
 def exit_with_parent(parent: int) -> None:
-    """From now on, leave as soon as the process `parent` is no longer ours. Works on every POSIX system."""
+    """From now on, leave as soon as the parent is another process than `parent`. Works on every POSIX system.
+
+    Name the parent that started this process: asking for it here could come after its death.
+    """
     _watch("parent watch", lambda: None if os.getppid() == parent else "the parent process is gone")
 
 

@@ -6,6 +6,8 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
+import pytest
 from redis.asyncio import Redis
 from sqlalchemy import text
 
@@ -16,6 +18,8 @@ from tests.deck import Deck
 from tests.factories import upload
 from tests.gcs_emulator import Emulator
 from tests.promise.dust import IN_A_HURRY, LARGE, nothing_left_over, running, send, settled, used_up
+
+pytestmark = pytest.mark.timeout(300)  # real processes, killed and started, on whatever machine there is
 
 MakeDeck = Callable[..., Deck]
 
@@ -58,16 +62,12 @@ async def test_a_killed_worker_loses_nothing(make_deck: MakeDeck) -> None:
 async def test_a_killed_master_leaves_no_worker_behind(make_deck: MakeDeck) -> None:
     deck = make_deck(**IN_A_HURRY)
     await deck.start("web", "worker")
-    leash, *others = deck.pids("worker")
-    master = others[0] if others else leash
-    import os
-
-    os.kill(master, signal.SIGKILL)
-    import psutil
-
-    gone, alive = psutil.wait_procs(
-        [psutil.Process(p) for p in others[1:] if psutil.pid_exists(p)], timeout=20
-    )
+    processes = [psutil.Process(pid) for pid in deck.pids("worker")]
+    master = next(process for process in processes if "dramatiq" in " ".join(process.cmdline()))
+    workers = master.children(recursive=True)
+    assert workers
+    master.kill()
+    _, alive = await asyncio.to_thread(psutil.wait_procs, workers, timeout=30)
     assert not alive
 
 
@@ -146,12 +146,12 @@ async def test_postgres_may_be_killed(make_deck: MakeDeck, own_postgres: Embedde
 async def test_storage_may_be_away_and_costs_no_attempt(make_deck: MakeDeck, bucket: Emulator) -> None:
     deck = make_deck(bucket.storage_url, **IN_A_HURRY, STORAGE_EMULATOR_HOST=bucket.host)
     await deck.start()
-    bucket.stop()
+    bucket.freeze()
     async with deck.client() as client:
         ids = [await send(client) for _ in range(3)]
         while "storage_unavailable" not in deck.log("worker"):
             await asyncio.sleep(0.05)
-        bucket.start()
+        bucket.thaw()
         assert {found["status"] for found in await settled(client, ids)} == {"ready"}
     for id_ in ids:
         assert await used_up(deck.database_url, id_) == (1, 0)
