@@ -47,7 +47,7 @@ async def read_body(
     with budget.hold() as hold:
         body = bytearray()
         try:
-            async for batch in _batches(receive, limits):
+            async for batch in _batches(receive, limits, BATCH_BYTES if decoder else 1):
                 if decoder is None:
                     _keep(batch, body, limits, hold)
                 else:
@@ -90,8 +90,8 @@ def _decoder(content_encoding: str) -> Decoder | None:
     return DECODERS[coding]()
 
 
-async def _batches(receive: Receive, limits: BodyLimits) -> AsyncIterator[bytearray]:
-    """The body as sent, gathered into pieces that are worth a thread's while. Raises when the client stalls."""
+async def _batches(receive: Receive, limits: BodyLimits, batch_bytes: int) -> AsyncIterator[bytearray]:
+    """The body as sent, in pieces of `batch_bytes` or more. Raises ApiError, also when the client stalls."""
     loop = asyncio.get_running_loop()
     batch, sent, progress = bytearray(), 0, 0
     deadline = loop.time() + limits.stall_s
@@ -114,7 +114,7 @@ async def _batches(receive: Receive, limits: BodyLimits) -> AsyncIterator[bytear
             raise _too_large("as sent", limits.max_body_bytes)
         if sent + len(batch) - progress >= PROGRESS_BYTES:
             progress, deadline = sent + len(batch), loop.time() + limits.stall_s
-        if len(batch) >= BATCH_BYTES or not more:
+        if len(batch) >= batch_bytes or not more:
             sent += len(batch)
             working_since = loop.time()
             yield batch
