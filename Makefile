@@ -18,8 +18,9 @@ SYNC = UV_SYSTEM_CERTS=1 UV_PYTHON_DOWNLOADS=never $(UV) sync --quiet --frozen -
 
 .PHONY: up test lint bench clean
 
+# On a leash: what kills make by SIGKILL kills the deck. Other signals reach it, and it stops in order.
 up: $(RUNS)
-	@exec .venv/bin/tapedeck up
+	@exec .venv/bin/python app/leash.py $$PPID 9 "" "" .venv/bin/tapedeck up
 
 test: $(TESTS)
 	@.venv/bin/python -m pytest -n auto --dist worksteal $(ARGS)

@@ -6,8 +6,8 @@ privileges when told to and then
 - on Linux asks the kernel for a signal at its parent's death (`prctl(2)`, PR_SET_PDEATHSIG; a change of user
   clears the request, hence the order) and execs the command: same pid, nothing in between. The kernel takes the
   *thread* that started the command for its parent, so start it from one that lives as long as the process;
-- elsewhere stays as the command's parent, passes signals on, and watches a pipe whose other end only the starting
-  process holds: end of file means that it is gone.
+- elsewhere, given a pipe, stays as the command's parent, passes signals on, and watches a pipe whose other end only the starting
+  process holds: end of file means that it is gone. Without one (make has none) the command is not held.
 
 Give every command a session of its own (`start_new_session=True`), so that its process group is what must end.
 """
@@ -70,15 +70,15 @@ def _pipe() -> tuple[int, int]:
 
 def main(parent: str, at_parents_death: str, user: str, watched: str, *argv: str) -> int:
     """The script: see the module's docstring. Returns only where it stays as the command's parent."""
-    libc = ctypes.CDLL(None, use_errno=True) if not watched else None  # before the user may lose sight of it
+    libc = ctypes.CDLL(None, use_errno=True)  # before the user may lose sight of it
     if user:
         uid, gid = (int(part) for part in user.split(":"))
         os.setgroups([])
         os.setgid(gid)
         os.setuid(uid)
-    if libc is None:
+    if watched:
         return _hold(int(watched), int(at_parents_death), argv)
-    if libc.prctl(PR_SET_PDEATHSIG, int(at_parents_death), 0, 0, 0) != 0:
+    if sys.platform == "linux" and libc.prctl(PR_SET_PDEATHSIG, int(at_parents_death), 0, 0, 0) != 0:
         return _complain(argv[0], os.strerror(ctypes.get_errno()))
     if os.getppid() != int(parent):
         return 0  # it died before the kernel knew of us

@@ -86,7 +86,6 @@ class Deck:
         settings.load(  # whatever else is wrong is better said now, and once
             database_url=database_url, redis_url=redis_url, storage_url=storage_url, secret_key=secret_key
         )
-
         if elsewhere := [str(server.data) for server in self.servers if server.is_elsewhere]:
             log.info("only root may enter %s: data is in %s", home.path, " and ".join(elsewhere))
 

@@ -7,6 +7,7 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ def up(request: pytest.FixtureRequest, folder: Path) -> Iterator[Callable[..., U
     runs: list[Up] = []
     port = free_port()
 
-    def start(home: str = "a home", port: int = port, **more: str) -> Up:
+    def start(home: str = "a home", port: int = port, **more: Any) -> Up:
         runs.append(Up(folder / home, port, **more))
         return runs[-1]
 

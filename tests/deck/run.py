@@ -35,6 +35,7 @@ class Up:
         home: Path,
         port: int,
         argv: Sequence[str] = (TAPEDECK, "up"),
+        cwd: Path | None = None,
         **more: str,
     ) -> None:
         self.home = home
@@ -43,7 +44,12 @@ class Up:
         environment = clean_environment(TAPEDECK_HOME=str(home), PORT=str(port), **more)
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment, cwd=home.parent
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=environment,
+                cwd=cwd or home.parent,
             )
 
     def said(self) -> str:
