@@ -21,7 +21,8 @@ _COUNT = Annotated[int, Meta(ge=0, le=SAFE_INTEGER)]
 _OFFSET = re.compile(r"^(?:JSON is malformed: )?(.*?)(?: \(byte (\d+)\))?$", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field '(\w+)'")
 _NULL = Raw(b"null")
-_OBJECT, _STRING = ord("{"), ord('"')
+_OBJECT = ord("{")
+_EVENT_STARTS = {_OBJECT, ord('"')}
 
 
 class BadEnvelope(Exception):
@@ -106,9 +107,9 @@ def decode_upload(body: bytes | bytearray | memoryview) -> Envelope:
         _check_storable("name", sent.name)
     if not (sent.events or sent.has_video or sent.open):
         raise BadEnvelope("must not be empty", "events")
-    for i, event in enumerate(sent.events):
-        if memoryview(event)[0] not in (_OBJECT, _STRING):
-            raise BadEnvelope("must be an object, or a string that holds a packed event", f"events[{i}]")
+    if not set(firsts := bytes([memoryview(event)[0] for event in sent.events])) <= _EVENT_STARTS:
+        i = next(i for i, first in enumerate(firsts) if first not in _EVENT_STARTS)
+        raise BadEnvelope("must be an object, or a string that holds a packed event", f"events[{i}]")
     for field, logs in (("console_logs", sent.console_logs), ("network_logs", sent.network_logs)):
         for i, log in enumerate(logs or ()):
             _check_object(f"{field}[{i}]", log)

@@ -14,7 +14,7 @@ for a reason that can be told, and for nothing else. The reasons:
 | `too_deep` | nested too deeply to read |
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from msgspec import Raw
@@ -33,7 +33,7 @@ class Rejected(Exception):
         return str(self.args[0])
 
 
-class Head(NamedTuple):
+class Head(msgspec.Struct, gc=False):
     """`kind` as in `replay.rrweb`; `time` as sent (ms, or seconds); `detail` is `data.type` of an increment, else -1."""
 
     kind: int
@@ -58,7 +58,7 @@ _fast = msgspec.json.Decoder(_Event).decode
 _members = msgspec.json.Decoder(dict[str, Raw])
 _NULL = Raw(b"null")
 _strings = msgspec.json.Decoder(str)
-_NEEDS_DATA = (EventType.FULL_SNAPSHOT, EventType.INCREMENTAL_SNAPSHOT, EventType.META)
+_NEEDS_DATA = frozenset(map(int, (EventType.FULL_SNAPSHOT, EventType.INCREMENTAL_SNAPSHOT, EventType.META)))
 _INCREMENT = int(EventType.INCREMENTAL_SNAPSHOT)
 
 
@@ -77,19 +77,16 @@ def read_head(event: Raw | bytes, *, unpacked: bool = False) -> Head:
     if (
         type(event_type) is int
         and event_type >= 0
-        and type(time) in (int, float)
+        and (type(time) is int or type(time) is float)
         and -LAST_TIME_MS <= time <= LAST_TIME_MS
     ):
-        if type(data) is _Data:
-            if event_type != _INCREMENT:
+        if event_type != _INCREMENT:
+            if type(data) is _Data or event_type not in _NEEDS_DATA:
                 return Head(kind(event_type, 0), float(time), -1, got.cv)
-            source, detail = data.source, data.type
-            if type(source) is int and source >= 0:
-                return Head(
-                    kind(event_type, source), float(time), detail if type(detail) in (int, float) else -1, got.cv
-                )
-        elif event_type not in _NEEDS_DATA:
-            return Head(kind(event_type, 0), float(time), -1, got.cv)
+        elif type(data) is _Data and type(data.source) is int and data.source >= 0:
+            detail = data.type
+            known = type(detail) is int or type(detail) is float
+            return Head(kind(event_type, data.source), float(time), detail if known else -1, got.cv)
     return _read_slowly(event, unpacked)
 
 

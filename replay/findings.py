@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Sequence
+from itertools import pairwise
 
 import msgspec
 
@@ -44,16 +45,11 @@ def from_kinds(order: Sequence[int], kinds: bytes | bytearray) -> list[Warning]:
     return found
 
 
-def from_times(
-    order: Sequence[int], times: "array[float]", out_of_order: int, set_back: int
-) -> list[Warning]:
+def from_times(ordered: "array[float]", out_of_order: int, set_back: int) -> list[Warning]:
     """gap, clock_jump, out_of_order. `set_back` counts steps back of more than BACKWARD_JUMP_MS within a batch."""
-    gaps, jumps = 0, set_back
-    for i in range(1, len(order)):
-        step = times[order[i]] - times[order[i - 1]]
-        if step > GAP_MS:
-            gaps += step <= JUMP_MS
-            jumps += step > JUMP_MS
+    long = [step for before, after in pairwise(ordered) if (step := after - before) > GAP_MS]
+    gaps = sum(step <= JUMP_MS for step in long)
+    jumps = len(long) - gaps + set_back
     found = []
     if gaps:
         found.append(Warning("gap", gaps, "For more than five minutes nothing was recorded."))

@@ -8,6 +8,7 @@ from msgspec import Raw
 from replay import findings, units
 from replay.envelope import Envelope, Navigation
 from replay.events import Head, Rejected, read_head
+from replay.order import is_sorted
 from replay.sidecar import RejectedEvent
 from replay.summary import Tally
 from replay.unpack import EVENT_MAX_BYTES, unpack_members, unpack_string
@@ -41,9 +42,7 @@ class Gathered:
         self._seen.update(map(_digest, self._last_batch))
         self._last_batch = envelope.events
         self._starts.add(len(self.slices))
-        for event in envelope.events:
-            index = self.received
-            self.received += 1
+        for index, event in enumerate(envelope.events, self.received):
             if self._seen and _digest(event) in self._seen:
                 self.duplicate += 1
                 continue
@@ -51,6 +50,7 @@ class Gathered:
                 self._take(event)
             except Rejected as rejected:
                 self.rejected.append(RejectedEvent(index, rejected.reason, event))
+        self.received += len(envelope.events)
         self.tally.add_logs(envelope.console_logs, envelope.network_logs)
         self.console += envelope.console_logs
         self.network += envelope.network_logs
@@ -59,12 +59,9 @@ class Gathered:
 
     def stored(self, place: int) -> bytes | Raw:
         """The event as it is stored."""
-        event: bytes | Raw = self.slices[place]
-        if place in self._packed:
-            event = _unpack(self.slices[place], self._packed[place], EVENT_MAX_BYTES)
-        if place in self._in_seconds:
-            event = units.in_ms(event)[0]
-        return event
+        event = self.slices[place]
+        final = _unpack(event, self._packed[place], EVENT_MAX_BYTES) if place in self._packed else event
+        return units.in_ms(final)[0] if place in self._in_seconds else final
 
     def scale(self) -> None:
         """Bring times in seconds to ms."""
@@ -77,6 +74,8 @@ class Gathered:
     def disorder(self) -> tuple[int, int]:
         """How many events arrived after a later one, and how often time was set back within a batch."""
         late = set_back = 0
+        if is_sorted(self.times):
+            return 0, 0
         latest = before = float("-inf")
         for place, time in enumerate(self.times):
             late += time < latest
@@ -87,22 +86,25 @@ class Gathered:
     def _take(self, event: Raw) -> None:
         place = len(self.slices)
         final: bytes | Raw = event
-        before: Head | None = None
-        if memoryview(event)[0] == _STRING:
+        view = memoryview(event)
+        if view[0] == _STRING:
             final = self._unpacked(event, None)
             head = read_head(final)
+            self._packed[place] = None
+            view = memoryview(final)
         else:
             head = read_head(event)
             if head.cv is not None:
-                before, final = head, self._unpacked(event, head)
+                packed = head
+                final = self._unpacked(event, packed)
                 head = read_head(final, unpacked=True)
-        if final is not event:
-            self._packed[place] = before
-        size = len(memoryview(final))
+                if final is not event:
+                    self._packed[place] = packed
+                    view = memoryview(final)
         self.slices.append(event)
         self.times.append(head.time)
         self.kinds.append(head.kind)
-        self.tally.add(place, final, size, head.kind, head.detail)
+        self.tally.add(place, final, len(view), head.kind, head.detail)
 
     def _unpacked(self, event: Raw, head: Head | None) -> bytes | Raw:
         limit = min(EVENT_MAX_BYTES, self._room)

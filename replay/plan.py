@@ -6,9 +6,8 @@ the payload once and never everything unpacked.
 """
 
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
-from operator import le
 
 import msgspec
 import zstandard
@@ -19,6 +18,7 @@ from replay.findings import Warning  # noqa: A004 - API.md's word
 from replay.gather import Gathered
 from replay.index import Index
 from replay.inflate import Truncated, inflate
+from replay.order import playing_order
 from replay.rrweb import EventType
 from replay.sidecar import write as write_sidecar
 from replay.summary import Account, Summary
@@ -69,9 +69,9 @@ class Plan:
         self._index: Index | None = None
         times, kinds, tally = gathered.times, gathered.kinds, gathered.tally
         if not times and not (claims.video and gathered.received == 0):
-            raise BadRecording("no_valid_events", f"None of the {gathered.received} events is valid.")
+            raise _no_valid_events(gathered)
         gathered.scale()
-        self._order = order = _order(times)
+        self._order = order = playing_order(times)
         self.masked: dict[str, int] = {}
         self.playable = _is_playable(order, kinds)
         self.summary = tally.finish(order, times, kinds)
@@ -80,7 +80,7 @@ class Plan:
             stored=len(times),
             duplicate=gathered.duplicate,
             rejected=len(gathered.rejected),
-            bytes=sum(tally.sizes.values()),
+            bytes=sum(tally.sizes),
         )
         if gathered.received == 0:  # only a video was sent: the client's figures stay
             self.event_count = claims.event_count or 0
@@ -89,11 +89,12 @@ class Plan:
             self.warnings: list[Warning] = []
             return
         self.event_count = len(times)
-        self.duration_ms = round(times[order[-1]] - times[order[0]])
+        ordered = array("d", map(times.__getitem__, order))
+        self.duration_ms = round(ordered[-1] - ordered[0])
         self.navigations = tally.navigations(order, times)
         self.warnings = [
             *findings.from_kinds(order, kinds),
-            *findings.from_times(order, times, *gathered.disorder()),
+            *findings.from_times(ordered, *gathered.disorder()),
             *findings.from_claims(
                 claimed_events=claims.event_count,
                 received=gathered.received,
@@ -123,7 +124,7 @@ class Plan:
     def _recorded(self) -> Iterator[Recorded]:
         events = self._events
         for place in self._order:
-            yield Recorded(events.stored(place), events.times[place], events.kinds[place])
+            yield events.stored(place), events.times[place], events.kinds[place]
 
 
 def _envelope(body: bytearray) -> Envelope:
@@ -150,11 +151,12 @@ def _body(chunks: Iterable[bytes], max_bytes: int) -> bytearray:
     return body
 
 
-def _order(times: "array[float]") -> Sequence[int]:
-    """The playing order: by time, and where times are equal, as they came."""
-    if all(map(le, times, islice(times, 1, None))):
-        return range(len(times))
-    return sorted(range(len(times)), key=times.__getitem__)
+def _no_valid_events(gathered: Gathered) -> BadRecording:
+    reasons = Counter(rejected.reason for rejected in gathered.rejected)
+    said = ", ".join(f"{reason} ({count})" for reason, count in reasons.most_common())
+    return BadRecording(
+        "no_valid_events", f"None of the {gathered.received} events is valid: {said or 'there are none'}."
+    )
 
 
 def _is_playable(order: Sequence[int], kinds: bytes | bytearray) -> bool:

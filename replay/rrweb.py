@@ -88,13 +88,14 @@ KIND_NAMES = (
     | {UNKNOWN_TYPE: "unknown", UNKNOWN_SOURCE: "unknown"}
 )
 
-_LAST_TYPE = max(EventType)
-_LAST_SOURCE = max(Source)
+_INCREMENT = int(EventType.INCREMENTAL_SNAPSHOT)  # plain numbers: this runs once for each event
+_LAST_TYPE = int(max(EventType))
+_LAST_SOURCE = int(max(Source))
 
 
 def kind(event_type: int, source: int) -> int:
     """The kind of an event; `source` counts only for incremental snapshots."""
-    if event_type == EventType.INCREMENTAL_SNAPSHOT:
+    if event_type == _INCREMENT:
         return SOURCE_BASE + source if source <= _LAST_SOURCE else UNKNOWN_SOURCE
     return event_type if event_type <= _LAST_TYPE else UNKNOWN_TYPE
 

@@ -4,6 +4,7 @@ import math
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ from replay.rrweb import (
     KIND_NAMES,
     NETWORK_PLUGIN,
     SOURCE_BASE,
+    UNKNOWN_SOURCE,
     EventType,
     MouseInteraction,
     Source,
@@ -25,6 +27,7 @@ from replay.rrweb import (
 ACTIVE_GAP_MS = 5000  # a pause between two interactions that still counts as activity
 VIEWPORT_MAX = 1_000_000  # px; beyond it a number is no viewport
 
+_CLICK = int(MouseInteraction.CLICK)
 _META = int(EventType.META)
 _PLUGIN = int(EventType.PLUGIN)
 _INPUT = SOURCE_BASE + Source.INPUT
@@ -102,21 +105,16 @@ class Tally:
 
     def __init__(self) -> None:
         self.summary = Summary()
-        self.sizes: Counter[int] = Counter()
+        self.sizes = [0] * (UNKNOWN_SOURCE + 1)  # bytes by kind
         self.pages: dict[int, str] = {}  # place in the order of arrival → url
         self._meta_viewport: dict[int, Viewport] = {}
         self._resized_viewport: dict[int, Viewport] = {}
 
     def add(self, place: int, event: bytes | Raw, size: int, kind: int, detail: float) -> None:
         """`event` is the stored JSON, `size` its length, `kind` and `detail` from its head."""
-        summary = self.summary
         self.sizes[kind] += size
         if kind == _MOUSE_INTERACTION:
-            summary.clicks += detail == MouseInteraction.CLICK
-        elif kind == _INPUT:
-            summary.inputs += 1
-        elif kind == _SCROLL:
-            summary.scrolls += 1
+            self.summary.clicks += detail == _CLICK
         elif kind in _LOOKED_INTO:
             self._look_into(place, event, kind)
 
@@ -131,10 +129,13 @@ class Tally:
         """The summary; `order` is the playing order."""
         summary = self.summary
         summary.pages = kinds.count(_META)
+        summary.inputs = kinds.count(_INPUT)
+        summary.scrolls = kinds.count(_SCROLL)
         summary.active_ms = round(_active_ms(order, times, kinds))
         names = Counter[str]()
-        for kind, size in self.sizes.items():
-            names[KIND_NAMES[kind]] += size
+        for kind, size in enumerate(self.sizes):
+            if size:
+                names[KIND_NAMES[kind]] += size
         summary.bytes_by_type = dict(sorted(names.items()))
         for found in (self._meta_viewport, self._resized_viewport):
             if found and summary.viewport is None:
@@ -191,10 +192,6 @@ def _note_viewport(found: dict[int, Viewport], place: int, data: _Data) -> None:
 
 
 def _active_ms(order: Sequence[int], times: "array[float]", kinds: bytes | bytearray) -> float:
-    active, before = 0.0, None
-    for place in order:
-        if kinds[place] in INTERACTIONS:
-            if before is not None and times[place] - before <= ACTIVE_GAP_MS:
-                active += times[place] - before
-            before = times[place]
-    return active
+    interactions = [times[place] for place in order if kinds[place] in INTERACTIONS]
+    gaps = (after - before for before, after in pairwise(interactions))
+    return sum(gap for gap in gaps if gap <= ACTIVE_GAP_MS)

@@ -38,7 +38,7 @@ Test vectors (hex)::
 
 import struct
 from collections.abc import Generator, Iterable
-from typing import NamedTuple
+from io import BytesIO
 
 import google_crc32c
 import zstandard
@@ -62,14 +62,11 @@ _SKIPPABLE_MAGIC = 0x184D2A50
 _FOOTER = struct.Struct("<II8s")
 _FOOTER_MAGIC = b"TAPEDECK"
 _LAST_BLOCK, _RLE_BLOCK = 1, 1
+_META, _FULL_SNAPSHOT = int(EventType.META), int(EventType.FULL_SNAPSHOT)
 
 
-class Recorded(NamedTuple):
-    """One event on its way to the tape: its JSON, its time in ms, its kind (`replay.rrweb`)."""
-
-    json: bytes | Raw
-    time: float
-    kind: int
+Recorded = tuple[bytes | Raw, float, int]
+"""One event on its way to the tape: its JSON, its time in ms, its kind (`replay.rrweb`)."""
 
 
 def write(events: Iterable[Recorded], *, level: int) -> Generator[bytes, None, Index]:
@@ -80,39 +77,43 @@ def write(events: Iterable[Recorded], *, level: int) -> Generator[bytes, None, I
     parts: list[Part] = []
     snapshots: list[Snapshot] = []
     meta: tuple[int, int] | None = None
-    held: list[memoryview] = []
-    held_bytes, first, last = 0, 0.0, 0.0
+    held, held_events = (
+        BytesIO(),
+        0,
+    )  # one buffer, used again and again: asking for memory each time costs more
+    first = last = 0.0
     at = len(PREFIX)
     yield PREFIX
 
-    def close() -> Generator[bytes, None, None]:
-        nonlocal at, held_bytes
+    def close(end: int) -> Generator[bytes, None, None]:
+        nonlocal at, held_events
         if parts:
             yield RESET
             at += len(RESET)
-        stored = _blocks(compressor.compress(held[0] if len(held) == 1 else b",".join(held)))
-        json_bytes = held_bytes + len(held) - 1
-        parts.append(Part(at, len(stored), crc32c(stored), json_bytes, len(held), first, last))
-        held.clear()
-        held_bytes = 0
+        with held.getbuffer() as buffer, buffer[: end - 1] as json:  # without the last comma
+            stored = _blocks(compressor.compress(json))
+            parts.append(Part(at, len(stored), crc32c(stored), len(json), held_events, first, last))
+        held.seek(0)
+        held_events = 0
         at += len(stored)
         yield stored
 
-    for event in events:
-        view = memoryview(event.json)
-        if held and held_bytes + len(held) + len(view) > PART_BYTES:
-            yield from close()
-        if not held:
-            first = event.time
-        if event.kind == EventType.META:
-            meta = len(parts), len(held)
-        elif event.kind == EventType.FULL_SNAPSHOT:
-            snapshots.append(Snapshot(event.time, *(meta or (len(parts), len(held)))))
-        held.append(view)
-        held_bytes += len(view)
-        last = event.time
-    if held:
-        yield from close()
+    for json, time, kind in events:
+        before = held.tell()
+        if before + held.write(json) > PART_BYTES and before:
+            yield from close(before)
+            held.write(json)
+        held.write(b",")
+        if not held_events:
+            first = time
+        if kind == _META:
+            meta = len(parts), held_events
+        elif kind == _FULL_SNAPSHOT:
+            snapshots.append(Snapshot(time, *(meta or (len(parts), held_events))))
+        held_events += 1
+        last = time
+    if held_events:
+        yield from close(held.tell())
     yield SUFFIX
     index = Index(VERSION, at + len(SUFFIX), tuple(parts), tuple(snapshots))
     yield index_frame(index)
