@@ -1,6 +1,7 @@
 """Runs of `tapedeck up`, ended with their test."""
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from app.embedded.places import free_port
+from app.embedded.places import ELSEWHERE, free_port
 from tests.deck.run import Up
 
 
@@ -21,6 +22,10 @@ def folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="tapedeck-up-"))
     folder.chmod(0o711)
     yield folder
+    for remembered in folder.rglob("server.json"):
+        place = Path(json.loads(remembered.read_text())["place"])
+        if place.parent == ELSEWHERE:
+            shutil.rmtree(place, ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)
 
 
