@@ -1,6 +1,7 @@
 """The HTTP service: the wiring."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -144,7 +145,8 @@ def _mounts(storage: Storage) -> Sequence[ControllerRouterHandler]:
 async def _fail_in_one_line(send: Any, message: Any) -> None:
     """Litestar reports a failed start with its stack trace; an operator needs the reason."""
     if message["type"] == "lifespan.startup.failed":
-        message["message"] = message["message"].strip().rpartition("\n")[2].partition(": ")[2]
+        reason = re.search(rf"{CannotStart.__name__}: (.+)", message["message"])
+        message["message"] = reason[1] if reason else message["message"]
     await send(message)
 
 

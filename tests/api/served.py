@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -25,6 +25,7 @@ class Served:
 
     host: str
     port: int
+    stop: Callable[[], None]
 
     @property
     def url(self) -> str:
@@ -61,13 +62,18 @@ def served(settings: Settings) -> Iterator[Served]:
     listener = listen("127.0.0.1", 0)
     config = uvicorn.Config(app, http="httptools", ws="none", log_config=None, timeout_graceful_shutdown=2)
     server = _Server(config, app)
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])), name="served")
+
+    def serve() -> None:
+        with suppress(SystemExit):  # it did not start
+            asyncio.run(server.serve([listener]))
+
+    thread = threading.Thread(target=serve, name="served")
     thread.start()
     server.decided.wait()
     try:
         if not server.started:
             raise DidNotStart
-        yield Served("127.0.0.1", listener.getsockname()[1])
+        yield Served("127.0.0.1", listener.getsockname()[1], server.stop)
     finally:
         server.stop()
         thread.join()
