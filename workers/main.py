@@ -3,10 +3,12 @@
 import asyncio
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
+from types import FrameType
 
 import dramatiq
 import structlog
@@ -23,9 +25,10 @@ from workers.actors import declare_actors, redis_broker
 from workers.leases import Leases
 from workers.runner import Runner
 from workers.tools import LIMIT_SHARE_OF_LEASE, open_tools
-from workers.watchdog import EXIT_CODE, exit_when_stuck, exit_with_parent
+from workers.watchdog import EXIT_CODE, exit_when_stuck, exit_with_parent, leave_after
 
 START_TIMEOUT_S = 30
+SHUTDOWN_S = 10  # beyond the time that jobs have: for what Dramatiq does with Redis at its end
 STALL_SHARE_OF_LEASE = 0.5
 
 log = structlog.get_logger()
@@ -64,6 +67,7 @@ class Runtime(Middleware):
     def before_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
         if self._watchdog is not None:
             self._watchdog.set()
+        leave_after(self._settings.drain_s + SHUTDOWN_S)
         drain = self.runner().drain(self._settings.drain_s)
         asyncio.run_coroutine_threadsafe(drain, _event_loop())  # the worker's threads end as their jobs do
 
@@ -106,6 +110,24 @@ def start() -> None:
     broker = redis_broker(config.redis_url, [AsyncIO(), runtime])
     declare_actors(broker, runtime.runner)
     dramatiq.set_broker(broker)
+    _stop_only_once()
+
+
+def _stop_only_once() -> None:
+    """Ignore every SIGTERM after the first: its shutdown is under way, and bounded.
+
+    Who stops a process group reaches this process twice, directly and through Dramatiq's master. At the second signal
+    Dramatiq ends the main thread only: the others would go on in an interpreter that is shutting down.
+    """
+    stop = signal.getsignal(signal.SIGTERM)
+    if not callable(stop):
+        return  # not in a Dramatiq worker process
+
+    def stop_once(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_IGN)
+        stop(number, frame)
+
+    signal.signal(signal.SIGTERM, stop_once)
 
 
 def _event_loop() -> asyncio.AbstractEventLoop:

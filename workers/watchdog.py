@@ -50,6 +50,18 @@ def exit_when_stuck(worker: Worker, loop: asyncio.AbstractEventLoop, *, stall_s:
     return _watch("watchdog", look)
 
 
+def leave_after(seconds: float) -> None:
+    """Leave when a shutdown has not ended by then."""
+
+    def leave() -> None:
+        log.critical("leaving", reason=f"the shutdown took longer than {seconds:g} s")
+        os._exit(EXIT_CODE)
+
+    timer = threading.Timer(seconds, leave)
+    timer.daemon = True
+    timer.start()
+
+
 def _watch(name: str, look: Callable[[], str | None]) -> threading.Event:
     stopped = threading.Event()
 
