@@ -41,7 +41,9 @@ class Round(NamedTuple):
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     arguments.add_argument("recording", nargs="?", type=Path)
     arguments.add_argument("--mb", type=int, default=100)
     arguments.add_argument("--rounds", type=int, default=3)
