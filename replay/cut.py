@@ -17,7 +17,7 @@ from msgspec import Raw
 from replay import surrogates
 from replay.events import read_head
 from replay.index import Index, Part
-from replay.tape import PREFIX, RESET, SEPARATOR, SUFFIX, crc32c, pack_part, read_part
+from replay.tape import LEVEL, PREFIX, RESET, SEPARATOR, SUFFIX, crc32c, pack_part, read_part
 
 _events = msgspec.json.Decoder(list[Raw])
 
@@ -78,7 +78,7 @@ class Cut(NamedTuple):
         """What must be read before the answer can begin: at most two parts."""
         return [edge.span for edge in (self.head, self.tail) if edge]
 
-    def body(self, read: Sequence[bytes] = (), *, level: int = 3) -> Body:
+    def body(self, read: Sequence[bytes] = (), *, level: int = LEVEL) -> Body:
         """The answer, given the bytes of `spans`. Raises CorruptPart."""
         edges = iter(read)
         groups: list[tuple[bytes | Span, list[tuple[int, int]]]] = []

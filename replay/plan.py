@@ -22,7 +22,7 @@ from replay.order import playing_order
 from replay.rrweb import EventType
 from replay.sidecar import write as write_sidecar
 from replay.summary import Account, Summary
-from replay.tape import Recorded
+from replay.tape import LEVEL, Recorded
 from replay.tape import write as write_tape
 
 __all__ = ["Account", "BadRecording", "Claims", "Plan", "Summary", "Warning", "plan"]
@@ -46,7 +46,7 @@ class Claims(msgspec.Struct, frozen=True):
     video: bool = False
 
 
-def plan(batches: Iterable[Iterable[bytes]], claims: Claims, *, level: int = 3, max_bytes: int) -> "Plan":
+def plan(batches: Iterable[Iterable[bytes]], claims: Claims, *, level: int = LEVEL, max_bytes: int) -> "Plan":
     """The plan for what was received. Each batch is the chunks, split anywhere, of one zstd-compressed envelope.
 
     `max_bytes` caps what all batches decompress to together, and once more what packed events unpack to. `level` is

@@ -15,12 +15,11 @@ from msgspec import Raw
 from replay import surrogates
 from replay.cut import Body
 from replay.inflate import Inflater, Truncated
-from replay.tape import PREFIX, RESET, read_part
+from replay.tape import LEVEL, PREFIX, RESET, read_part
 
 _PIECE_BYTES = 256 << 10  # small pieces cost a call each further on
 _GZIP = 16 + zlib.MAX_WBITS
 _GZIP_LEVEL = 4
-_ZSTD_LEVEL = 3
 _NEWLINES_TO_SPACES = bytes.maketrans(b"\r\n", b"  ")
 
 _events = msgspec.json.Decoder(list[Raw])
@@ -111,7 +110,7 @@ class Zstd:
     """RFC 8878, RFC 9659: a window of at most 8 MiB."""
 
     def __init__(self) -> None:
-        self._compressor = zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compressobj()
+        self._compressor = zstandard.ZstdCompressor(level=LEVEL).compressobj()
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
         if out := self._compressor.compress(chunk):
