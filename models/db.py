@@ -4,13 +4,15 @@ Every connection carries time limits below the lease, so that a process that fre
 its locks longer than the job it works on may take, and keepalives, so that Postgres notices when it is gone.
 """
 
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
+import asyncpg
 import msgspec
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 
 MIN_SERVER_VERSION = 150000
@@ -51,6 +53,7 @@ class Database:
             json_serializer=lambda value: msgspec.json.encode(value).decode(),
             json_deserializer=msgspec.json.decode,
             connect_args={
+                "async_creator_fn": _connect,
                 "timeout": CONNECT_TIMEOUT_S,
                 "command_timeout": limit_s
                 + CONNECT_TIMEOUT_S,  # a server that froze answers no timeout of its own
@@ -93,9 +96,17 @@ def async_url(url: str) -> str:
     return "postgresql+asyncpg://" + url.split("://", 1)[1]
 
 
+async def _connect(*args: Any, **options: Any) -> Any:
+    """Connect, and name every way of not getting there: a missing socket and several refusals are plain OSErrors."""
+    try:
+        return await asyncpg.connect(*args, **options)
+    except OSError as error:
+        raise ConnectionError(f"{type(error).__name__}: {error}") from error
+
+
 def is_away(error: BaseException) -> bool:
     """Whether an error says that Postgres cannot be reached or is going down, rather than that a statement is wrong."""
-    if isinstance(error, ConnectionError | TimeoutError | socket.gaierror):
+    if isinstance(error, ConnectionError | TimeoutError | PoolTimeout):
         return True
     cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(error, DBAPIError) and error.connection_invalidated:

@@ -30,9 +30,7 @@ LOST = Failure(
 
 def failure_of(error: BaseException) -> Failure:
     """The failure that an exception of a job stands for. Its message is fit for the recording's owner."""
-    detail = "".join(traceback.format_exception(error))[-DETAIL_CHARS:].replace(
-        "\0", "\N{REPLACEMENT CHARACTER}"
-    )
+    detail = _storable("".join(traceback.format_exception(error))[-DETAIL_CHARS:])
     match error:
         case BadRecording():
             return Failure(FailureKind.BAD_INPUT, FailureCode(error.code), _storable(error.message))

@@ -6,6 +6,7 @@ import asyncpg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from models.db import Database
 from models.recording import FailureCode
@@ -37,11 +38,27 @@ def test_each_error_is_of_one_kind(error: Exception, kind: FailureKind, code: Fa
     assert failure.message
 
 
-async def test_a_postgres_that_is_not_there_is_away() -> None:
-    database = Database("postgresql://nobody@127.0.0.1:1/nothing")
-    with pytest.raises(OSError) as caught:  # noqa: PT011  # whatever the system says of a closed port
-        await database.ping()
+@pytest.mark.parametrize(
+    "url",
+    [
+        pytest.param("postgresql://nobody@127.0.0.1:1/nothing", id="a closed port"),
+        pytest.param("postgresql://nobody@/nothing?host=/nowhere", id="no socket"),
+        pytest.param("postgresql://nobody@nowhere.invalid/nothing", id="no such host"),
+    ],
+)
+async def test_a_postgres_that_is_not_there_is_away(url: str) -> None:
+    with pytest.raises(ConnectionError) as caught:
+        await Database(url).ping()
     assert failure_of(caught.value).kind is FailureKind.AWAY
+
+
+async def test_a_pool_without_a_free_connection_is_away(database_url: str) -> None:
+    database = Database(database_url, pool_size=1, limit_s=1)
+    async with database.autocommit():
+        with pytest.raises(PoolTimeout) as caught:
+            await database.ping()
+    assert failure_of(caught.value).kind is FailureKind.AWAY
+    await database.close()
 
 
 async def test_a_session_that_is_ended_is_away_and_a_wrong_statement_is_not(database: Database) -> None:
@@ -58,3 +75,6 @@ async def test_a_session_that_is_ended_is_away_and_a_wrong_statement_is_not(data
 def test_what_postgres_cannot_store_is_replaced() -> None:
     failure = failure_of(BadRecording("payload_unreadable", "a\0b\ud83d"))
     assert failure.message == "a\N{REPLACEMENT CHARACTER}b?"
+    detail = failure_of(ValueError("a\0b\ud83d")).detail
+    assert "\0" not in detail
+    assert detail.encode()
