@@ -1,36 +1,22 @@
-"""From a request's body to a checked envelope and the payload that is stored.
+"""Request bodies: read as they arrive and decompressed, under two caps and a budget.
 
-The body is read as it arrives, decompressed in threads, held in memory once and counted against the process's budget
-while it is. Nothing is stored here, so whatever fails, a client may send the same request again.
+A body is decompressed in threads, held in memory once, and counted against the process's budget while it is. Nothing is
+stored here, so whatever fails, a client may send the same request again.
 """
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import NamedTuple
 
-import zstandard
 from litestar.types import Receive
 
 from app.budget import ByteBudget, Hold, OverBudget
 from app.encodings import DECODERS, OFFERED, BadEncoding, Decoder
 from app.errors import RETRY_SOON_S, ApiError, Code, invalid
 from app.services import BodyLimits
-from replay.envelope import BadEnvelope, Envelope, decode_upload
 
 BATCH_BYTES = 256 * 1024  # as sent, for each turn of a decompressing thread
-INLINE_BYTES = 64 * 1024  # a body up to this size is worked on without the detour through a thread
 PROGRESS_BYTES = 16 * 1024  # a client that brings less than this in `stall_s` is stalling
-LEVEL = 3
-
-
-class Upload(NamedTuple):
-    """A body that is fit to be stored. `digest` is the SHA-256 of the decompressed bytes, if it was asked for."""
-
-    envelope: Envelope
-    payload: bytes
-    digest: bytes | None
 
 
 @asynccontextmanager
@@ -59,22 +45,6 @@ async def read_body(
         except OverBudget:
             raise _overloaded() from None
         yield body
-
-
-async def check_upload(body: bytearray, *, digest: bool) -> Upload:
-    """The checked envelope and what is stored of it. Raises ApiError."""
-    try:
-        if len(body) <= INLINE_BYTES:
-            return _check_upload(body, digest)
-        return await asyncio.to_thread(_check_upload, body, digest)
-    except BadEnvelope as error:
-        raise invalid(error.field, error.message) from None
-
-
-def _check_upload(body: bytearray, digest: bool) -> Upload:
-    envelope = decode_upload(body)
-    payload = zstandard.ZstdCompressor(level=LEVEL).compress(body)
-    return Upload(envelope, payload, hashlib.sha256(body).digest() if digest else None)
 
 
 def _decoder(content_encoding: str) -> Decoder | None:

@@ -70,6 +70,7 @@ def create_app(settings: Settings) -> Web:
         watcher=Watcher(partial(queries.statuses, db)),
         budget=ByteBudget(settings.inflight_budget_bytes),
         limits=BodyLimits(settings.max_body_bytes, settings.max_events_bytes, settings.body_stall_s),
+        apart=asyncio.Semaphore(1),
     )
     api = Router(
         recordings.PATH,

@@ -11,7 +11,8 @@ from litestar.params import FromPath, FromQuery, HeaderParameter, QueryParameter
 
 from app import openapi
 from app.auth import Caller, needs
-from app.bodies import check_upload, read_body
+from app.bodies import read_body
+from app.checking import Head
 from app.conditions import etag_of, matches, wait_seconds
 from app.documents import (
     Created,
@@ -24,6 +25,7 @@ from app.documents import (
 )
 from app.errors import ApiError, Code, invalid, not_found
 from app.services import services_of
+from app.uploads import check_upload
 from models import lifecycle, queries
 from models.accept import Idempotency, KeyInProgress, KeyReused, NewRecording, accept
 from models.db import Database
@@ -31,7 +33,6 @@ from models.lifecycle import NotFailed, PayloadExpired
 from models.queries import Filters
 from models.recording import Recording, Source, Status
 from models.tenancy import Scope
-from replay.envelope import Envelope
 
 PATH = "/api/v1/recordings"
 IDEMPOTENCY_KEY_MAX = 255
@@ -74,8 +75,8 @@ async def create_recording(
     if idempotency_key is not None and not 0 < len(idempotency_key) <= IDEMPOTENCY_KEY_MAX:
         raise invalid("Idempotency-Key", f"must have 1 to {IDEMPOTENCY_KEY_MAX} characters")
     async with read_body(request.receive, request.headers, services.limits, services.budget) as body:
-        upload = await check_upload(body, digest=idempotency_key is not None)
-        new = await _new_recording(services.db, caller, upload.envelope)
+        upload = await check_upload(body, services.apart, digest=idempotency_key is not None)
+        new = await _new_recording(services.db, caller, upload.head)
         idempotency = (
             Idempotency(idempotency_key, upload.digest) if idempotency_key and upload.digest else None
         )
@@ -210,11 +211,11 @@ async def visible(request: ApiRequest, recording_id: UUID) -> Recording:
     return recording
 
 
-async def _new_recording(db: Database, caller: Caller, envelope: Envelope) -> NewRecording:
+async def _new_recording(db: Database, caller: Caller, head: Head) -> NewRecording:
     for field in ("has_video", "open"):
-        if getattr(envelope, field):
+        if getattr(head, field):
             raise invalid(field, "is not supported yet")
-    project_id = envelope.project_id or caller.project_id
+    project_id = head.project_id or caller.project_id
     if project_id != caller.project_id and (
         caller.is_bound or not await queries.project_of_tenant(db, caller.tenant_id, project_id)
     ):
@@ -225,13 +226,13 @@ async def _new_recording(db: Database, caller: Caller, envelope: Envelope) -> Ne
         user_id=caller.user_id,
         api_key_id=caller.api_key_id,
         source=Source.UPLOAD,
-        started_at=envelope.started_at,
-        name=envelope.name,
-        ended_at=envelope.ended_at,
-        duration_ms=envelope.duration_ms,
-        event_count=envelope.event_count,
-        has_audio=envelope.has_audio,
-        navigations=[msgspec.to_builtins(navigation) for navigation in envelope.navigations],
+        started_at=head.started_at,
+        name=head.name,
+        ended_at=head.ended_at,
+        duration_ms=head.duration_ms,
+        event_count=head.event_count,
+        has_audio=head.has_audio,
+        navigations=[msgspec.to_builtins(navigation) for navigation in head.navigations],
     )
 
 

@@ -1,5 +1,6 @@
 """What handlers work with: built by `app.main`, found through the request."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,7 @@ class Services:
     watcher: Watcher
     budget: ByteBudget
     limits: BodyLimits
+    apart: asyncio.Semaphore  # bounds the children of `app.uploads`
 
 
 def services_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Services:

@@ -294,3 +294,36 @@ def zstd_bomb() -> bytes:
 def test_the_zstd_bomb_is_valid() -> None:
     decompressor = zstandard.ZstdDecompressor().decompressobj()
     assert decompressor.decompress(zstd_bomb()[: 6 + 4 * 8]) == b" " * MIB
+
+
+async def test_a_crowded_body_is_accepted_like_any_other(api: httpx.AsyncClient, database: Database) -> None:
+    crowd = b"[" + b"1," * 4_200_000 + b"1]"
+    body = upload(events()).replace(
+        b'"events": [', b'"events": [{"type": 5, "data": %b, "timestamp": 1},' % crowd
+    )
+    headers = {"Content-Encoding": "zstd", "Idempotency-Key": "k"}
+    first = await api.post(PATH, content=zstandard.compress(body), headers=headers)
+    again = await api.post(PATH, content=zstandard.compress(body), headers=headers)
+    assert first.status_code == 201, first.text
+    assert (again.json(), again.headers["Idempotency-Replayed"]) == (first.json(), "true")
+    problem = await refusal(
+        api, zstandard.compress(body.replace(b'"type": 4', b'"type" 4')), **{"Content-Encoding": "zstd"}
+    )
+    assert "byte" in problem["detail"]
+
+
+@pytest.mark.parametrize("element", [b"{}", b"1", b'""', b"[]"])
+async def test_a_body_that_would_decode_to_gigabytes_is_refused_in_flat_memory(
+    api: httpx.AsyncClient, database: Database, element: bytes
+) -> None:
+    body = (
+        b'{"started_at": "2026-05-04T10:00:00Z", "events": ['
+        + (element + b",") * 24_000_000
+        + element
+        + b"]}"
+    )
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    answer = await api.post(PATH, content=zstandard.compress(body), headers={"Content-Encoding": "zstd"})
+    assert (answer.status_code, answer.json()["code"]) == (413, "payload_too_large")
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024 < 3 * len(body) / MIB + 64
+    assert await rows(database) == 0

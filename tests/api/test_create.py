@@ -95,6 +95,7 @@ async def test_an_upload_is_accepted_while_redis_and_storage_are_away(
         (upload(project_id="not-a-uuid"), "project_id"),
         (upload(navigations=[{"timestamp_ms": 0}]), "navigations[0].url"),
         (upload(navigations=[{"url": "nul\0", "timestamp_ms": 0}]), "navigations[0].url"),
+        (upload(navigations=[{"url": "x" * 500, "timestamp_ms": 0}] * 2000), "navigations"),
         (upload([]), "events"),
         (upload(None, events="[]"), "events"),
         (upload([*events(), 7]), "events[3]"),

@@ -1,0 +1,67 @@
+"""Checking a body where it disturbs nobody: here, in a thread, or in a child process.
+
+Decoding makes an object of some 75 bytes for every event, and an event may take three bytes to send; and it keeps the
+interpreter to itself meanwhile. So a body that is larger or more crowded than recordings are is checked by a child
+(`app.checking`), whose memory is bounded, one at a time.
+"""
+
+import asyncio
+import sys
+from contextlib import suppress
+
+import msgspec
+
+from app.checking import Answer, Upload, check
+from app.errors import ApiError, Code, invalid
+from replay.envelope import BadEnvelope
+
+INLINE_BYTES = 64 * 1024  # up to here the detour through a thread costs more than it brings
+LARGE_BYTES = 128 * 1024 * 1024
+CROWDED = 4_000_000  # commas: a recording of 70 to 120 MB has as many, most of them inside its events
+APART_S = 120
+PIPE_BYTES = 1024 * 1024
+
+
+async def check_upload(body: bytearray, apart: asyncio.Semaphore, *, digest: bool) -> Upload:
+    """The body, checked and compressed, without stalling the event loop. `apart` bounds how many children there are.
+
+    Raises ApiError.
+    """
+    try:
+        if len(body) <= INLINE_BYTES:
+            return check(body, digest=digest)
+        if len(body) < LARGE_BYTES and body.count(b",") < CROWDED:
+            return await asyncio.to_thread(check, body, digest=digest)
+        async with apart, asyncio.timeout(APART_S):
+            return await _check_apart(body, digest=digest)
+    except BadEnvelope as error:
+        raise invalid(error.field, error.message) from None
+
+
+async def _check_apart(body: bytearray, *, digest: bool) -> Upload:
+    child = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "app.checking", str(len(body)), str(int(digest))),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert child.stdin  # noqa: S101  # narrows asyncio's types: both are pipes
+        assert child.stdout  # noqa: S101
+        with suppress(BrokenPipeError, ConnectionResetError):  # then it has an answer, or died
+            for start in range(0, len(body), PIPE_BYTES):
+                child.stdin.write(body[start : start + PIPE_BYTES])
+                await child.stdin.drain()
+        answer, _, payload = (await child.stdout.read()).partition(b"\n")
+    finally:
+        if child.returncode is None:
+            with suppress(ProcessLookupError):
+                child.kill()
+            await child.wait()
+    if not answer:
+        detail = "The body holds more events than any recording can have."
+        raise ApiError(Code.PAYLOAD_TOO_LARGE, detail)
+    found = msgspec.json.decode(answer, type=Answer)
+    if found.upload is None:
+        raise BadEnvelope(*(found.refusal or ("cannot be read", None)))
+    found.upload.payload = payload
+    return found.upload
