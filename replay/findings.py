@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import msgspec
 
-from replay.rrweb import SOURCE_BASE, UNKNOWN_SOURCE, UNKNOWN_TYPE, EventType
+from replay.rrweb import UNKNOWN_SOURCE, UNKNOWN_TYPE, EventType, is_increment
 
 GAP_MS = 5 * 60_000  # nothing for five minutes: PostHog's threshold of inactivity
 JUMP_MS = 24 * 3_600_000  # a day between neighbours is a clock that was set, not a pause
@@ -34,7 +34,7 @@ def from_kinds(order: Sequence[int], kinds: bytes | bytearray) -> list[Warning]:
     for place in order:
         if kinds[place] == _FULL_SNAPSHOT:
             break
-        early += kinds[place] >= SOURCE_BASE
+        early += is_increment(kinds[place])
     if early or (kinds and _FULL_SNAPSHOT not in kinds):
         message = "Changes come before the first full snapshot, so the start cannot be played."
         found.append(Warning("no_snapshot_at_start", max(early, 1), message))

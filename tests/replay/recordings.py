@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import zstandard
 from hypothesis import strategies as st
@@ -12,13 +13,15 @@ from replay.plan import Claims, Plan, plan
 
 MIB = 1 << 20
 START_MS = 1_795_290_301_968
+TOO_DEEP = b"[" * 1_000_000 + b"]" * 1_000_000  # for any Python; 3.11 gives up before 1,000
 
 META = b'{"type":4,"data":{"href":"https://app.example.com/login","width":1280,"height":720},"timestamp":%d}'
 SNAPSHOT = b'{"type":2,"data":{"node":{"type":0,"childNodes":[],"id":1},"initialOffset":{"left":0,"top":0}},"timestamp":%d}'
 SCROLL = b'{"type":3,"data":{"source":3,"id":1,"x":0,"y":%d},"timestamp":%d}'
 
 
-class Stored(NamedTuple):
+@dataclass(frozen=True)
+class Stored:
     """What a plan puts into storage, and its index."""
 
     plan: Plan

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from replay import tape
 from replay.cut import Body, CorruptPart, Span, cut, whole
 from replay.inflate import Truncated
+from replay.plan import Claims
 from replay.transcode import transcoder
 from tests.replay.recordings import (
     META,
@@ -138,8 +139,6 @@ def test_a_cut_without_events_is_an_empty_array(from_ms: Bound, to_ms: Bound) ->
 
 
 def test_a_tape_without_events_can_be_cut() -> None:
-    from replay.plan import Claims
-
     done = stored(planned([], Claims(video=True), has_video=True))
     assert cut_events(done, 0, 1, align=True) == []
 

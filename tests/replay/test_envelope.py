@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replay.envelope import BadEnvelope, decode_upload
-from tests.replay.recordings import envelope, values
+from tests.replay.recordings import TOO_DEEP, envelope, values
 
 EVENT = b'{"type":0,"timestamp":1}'
 
@@ -110,8 +110,8 @@ def test_an_event_is_an_object_or_a_string(event: bytes) -> None:
         (b'{"started_at":"2026-05-04T10:00:00Z"}', "events", "is required"),
         (b'{"started_at":"2026-05-04T10:00:00Z","events":null}', "events", "Expected 'array'"),
         (envelope([]), "events", "must not be empty"),
-        (envelope([b'{"a":' + b"[" * 10_000 + b"]" * 10_000 + b"}"]), None, "nested too deeply"),
-        (envelope([EVENT], x=b"[" * 10_000 + b"]" * 10_000), None, "nested too deeply"),
+        (envelope([b'{"a":' + TOO_DEEP + b"}"]), None, "nested too deeply"),
+        (envelope([EVENT], x=TOO_DEEP), None, "nested too deeply"),
     ],
     ids=lambda value: str(value)[:40],
 )  # fmt: skip

@@ -13,6 +13,7 @@ from replay.plan import Claims, Plan, plan
 from tests.replay.recordings import (
     META,
     START_MS,
+    TOO_DEEP,
     decoded,
     envelope,
     events,
@@ -119,7 +120,7 @@ def test_what_is_not_packed_is_left_alone(event: bytes) -> None:
         (b'"{}"', "missing_type"),
         (b'"{\\"type\\":0,\\"timestamp\\":1"', "bad_pack"),
         (packer(b'{"v":"v1","type":0}'), "missing_timestamp"),
-        (packer(b'{"v":"v1","x":' + b"[" * 10_000 + b"]" * 10_000 + b"}"), "too_deep"),
+        (packer(b'{"v":"v1","x":' + TOO_DEEP + b"}"), "too_deep"),
         (b'{"timestamp":1,"type":2,"cv":"2024-10","data":%b}' % posthog(b"[]"), "bad_pack"),
         (b'{"timestamp":1,"type":2,"cv":"2024-10","data":"plain"}', "bad_pack"),
         (b'{"timestamp":1,"type":2,"cv":"2024-10"}', "missing_data"),
