@@ -19,20 +19,31 @@ async def take_expired_objects(
 
     Delete them in storage, then call `forget_objects`; whatever fails in between is taken again.
     """
+    of_recording = "AND recording_id = :recording_id" if recording_id else ""
     statement = text(
-        """
+        f"""
         UPDATE object SET state = 'dead' WHERE name IN (
             SELECT name FROM object
-            WHERE state <> 'live' AND expires_at < clock_timestamp()
-              AND (CAST(:recording_id AS uuid) IS NULL OR recording_id = CAST(:recording_id AS uuid))
+            WHERE state <> 'live' AND expires_at < clock_timestamp() {of_recording}
             ORDER BY expires_at LIMIT :limit FOR UPDATE SKIP LOCKED
         ) RETURNING name
+        """  # noqa: S608  # constants only
+    )
+    values = {"limit": limit} | ({"recording_id": recording_id} if recording_id else {})
+    async with db.transaction() as session:
+        return (await session.execute(statement, values)).scalars().all()
+
+
+async def put_off_object(db: Database, name: str, *, delay_s: float) -> None:
+    """This object could not be deleted: it is taken again after a while, and others first."""
+    statement = text(
+        """
+        UPDATE object SET expires_at = clock_timestamp() + make_interval(secs => :delay_s)
+        WHERE name = :name AND state = 'dead'
         """
     )
     async with db.transaction() as session:
-        return (
-            (await session.execute(statement, {"limit": limit, "recording_id": recording_id})).scalars().all()
-        )
+        await session.execute(statement, {"name": name, "delay_s": delay_s})
 
 
 async def forget_objects(db: Database, names: Sequence[str]) -> None:

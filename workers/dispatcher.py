@@ -10,13 +10,11 @@ import contextlib
 import os
 import signal
 import sys
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from uuid import UUID
 
 import structlog
 from redis.exceptions import RedisError
-from sqlalchemy.exc import SQLAlchemyError
 
 import logs
 import settings
@@ -28,13 +26,15 @@ from models.migrate import head
 from settings import Settings, SettingsError
 from storage.protocol import StorageError
 from workers.actors import message_for, redis_broker
+from workers.expired import delete_expired
 from workers.failures import LOST
 from workers.runner import policy_of
 from workers.tools import Tools, open_tools
 
 BATCH = 200
+PAYLOAD_BATCH = 10
+POOL_SIZE = 4
 BUSY_PAUSE_S = 0.02
-AWAY_PAUSE_S = 1.0
 HISTORY_S = 30 * 86400
 ALWAYS = 1_000_000
 
@@ -53,19 +53,24 @@ class Dispatcher:
         self._policy = policy_of(settings)
 
     async def run(self) -> None:
-        """Ring, rescue, sweep. What is away is waited for."""
-        swept = 0.0
+        """Ring, rescue, sweep. Side by side: a storage or a Redis that hangs holds up nothing else."""
+        async with asyncio.TaskGroup() as steps:
+            steps.create_task(self._ring_when_due())
+            steps.create_task(self._repeat(self._rescue, self._settings.poll_s))
+            for sweep_step in (
+                self._delete_objects,
+                self._drop_failed_payloads,
+                self._forget_idempotency_keys,
+                self._prune,
+            ):
+                steps.create_task(self._repeat(sweep_step, self._settings.sweep_s))
+
+    async def _ring_when_due(self) -> None:
         while True:
             busy = False
-            with self._waiting_for_what_is_away("ring"):
-                for kind in JobKind:
+            for kind in JobKind:
+                with _going_on("ring"):
                     busy |= await self._ring(kind)
-            with self._waiting_for_what_is_away("rescue"):
-                await self._rescue()
-            if time.monotonic() - swept > self._settings.sweep_s:
-                swept = time.monotonic()
-                with self._waiting_for_what_is_away("sweep"):
-                    await self._sweep()
             if busy:
                 await asyncio.sleep(BUSY_PAUSE_S)
             else:
@@ -87,35 +92,44 @@ class Dispatcher:
         for job_id in due:
             self._broker.enqueue(message_for(kind, job_id))
 
+    async def _repeat(self, step: Callable[[], Awaitable[None]], pause_s: float) -> None:
+        while True:
+            with _going_on(step.__name__.lstrip("_")):
+                await step()
+            await asyncio.sleep(pause_s)
+
     async def _rescue(self) -> None:
         """Take back the jobs of lost workers: each goes through the decision that every failure goes through."""
         db = self._tools.db
         async with db.transaction() as session:
             expired = await ledger.expired(session, limit=BATCH)
         for recording_id, claim_id in expired:
-            verdict = await lifecycle.settle(
-                db, recording_id, claim_id, LOST, self._policy, expired_only=True
-            )
-            if verdict is not None:
-                log.warning(
-                    "job_lost", recording_id=str(recording_id), claim_id=str(claim_id), verdict=str(verdict)
+            ids = {"recording_id": str(recording_id), "claim_id": str(claim_id)}
+            try:
+                verdict = await lifecycle.settle(
+                    db, recording_id, claim_id, LOST, self._policy, expired_only=True
                 )
+            except Exception as error:
+                if is_away(error):
+                    raise
+                log.exception("job_not_taken_back", **ids)  # the others still are
+            else:
+                if verdict is not None:
+                    log.warning("job_lost", verdict=str(verdict), **ids)
 
-    async def _sweep(self) -> None:
-        db, storage = self._tools.db, self._tools.storage
-        while names := await sweep.take_expired_objects(db, limit=BATCH):
-            for name in names:
-                await storage.delete(name)
-            await sweep.forget_objects(db, names)
-            log.info("objects_swept", count=len(names))
+    async def _delete_objects(self) -> None:
+        await delete_expired(self._tools.db, self._tools.storage)
+
+    async def _drop_failed_payloads(self) -> None:
+        days = self._settings.failed_payload_days
         while (
-            await sweep.drop_failed_payloads(db, days=self._settings.failed_payload_days, limit=BATCH)
-            == BATCH
+            await sweep.drop_failed_payloads(self._tools.db, days=days, limit=PAYLOAD_BATCH) == PAYLOAD_BATCH
         ):
             pass
-        while await sweep.forget_idempotency_keys(db, limit=BATCH) == BATCH:
+
+    async def _forget_idempotency_keys(self) -> None:
+        while await sweep.forget_idempotency_keys(self._tools.db, limit=BATCH) == BATCH:
             pass
-        await self._prune()
 
     async def _prune(self) -> None:
         while True:
@@ -123,16 +137,20 @@ class Dispatcher:
                 if await ledger.prune(session, older_s=HISTORY_S, limit=BATCH) < BATCH:
                     return
 
-    @contextlib.contextmanager
-    def _waiting_for_what_is_away(self, step: str) -> Iterator[None]:
-        try:
-            yield
-        except (RedisError, SQLAlchemyError, OSError, TimeoutError, StorageError) as error:
-            log.warning("step_failed", step=step, away=is_away(error), error=str(error).splitlines()[0])
+
+@contextlib.contextmanager
+def _going_on(step: str) -> Iterator[None]:
+    """Whatever a step raises, it is tried again: what is away comes back, and a row that is broken is one row."""
+    try:
+        yield
+    except Exception as error:
+        away = is_away(error) or isinstance(error, RedisError | StorageError)
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        log.warning("step_failed", step=step, error=reason, exc_info=not away)
 
 
 async def _main(config: Settings) -> None:
-    async with open_tools(config, pool_size=2, application="tapedeck dispatcher") as tools:
+    async with open_tools(config, pool_size=POOL_SIZE, application="tapedeck dispatcher") as tools:
         await check_server(tools.db, head=head())
         listener = Listener(config.redis_url)
         running = asyncio.create_task(Dispatcher(config, tools, listener).run())

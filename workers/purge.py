@@ -4,19 +4,13 @@ Objects first, the row last, so that a purge that is interrupted finds what it s
 being put when the recording was deleted is only gone once its put deadline is over: the job then comes back.
 """
 
-from models import lifecycle, sweep
+from models import lifecycle
 from models.lifecycle import Work
+from workers.expired import delete_expired
 from workers.tools import Tools
-
-BATCH = 100
 
 
 async def purge(work: Work, tools: Tools) -> None:
     """Run the job. Raises ClaimLost, and what database and storage raise."""
-    while names := await sweep.take_expired_objects(
-        tools.db, limit=BATCH, recording_id=work.claim.recording_id
-    ):
-        for name in names:
-            await tools.storage.delete(name)
-        await sweep.forget_objects(tools.db, names)
+    await delete_expired(tools.db, tools.storage, recording_id=work.claim.recording_id)
     await lifecycle.commit_purged(tools.db, work.claim)

@@ -1,0 +1,147 @@
+"""The dispatcher goes on: a storage that hangs, an object that is not deleted, a row that is broken hold up only themselves."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from uuid import uuid4
+
+from sqlalchemy import func, text
+from sqlalchemy.dialects.postgresql import insert
+
+from models import lifecycle
+from models.db import Database
+from models.doorbell import Listener
+from models.job import JobState
+from models.object import ObjectKind, ObjectState, StoredObject
+from settings import Settings
+from storage.open import open_storage
+from tests.conftest import SECRET_KEY
+from tests.factories import Deckhand, accepted, job_of
+from tests.gcs_emulator import Emulator
+from workers.dispatcher import Dispatcher
+from workers.purge import purge
+from workers.tools import Tools
+
+
+@asynccontextmanager
+async def dispatching(config: Settings, tools: Tools) -> AsyncIterator[None]:
+    listener = Listener(config.redis_url)
+    running = asyncio.create_task(Dispatcher(config, tools, listener).run())
+    try:
+        async with asyncio.timeout(60):
+            yield
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+        await listener.close()
+
+
+async def expired_object(db: Database, name: str, *, age_s: float) -> None:
+    async with db.transaction() as session:
+        values = {
+            "name": name,
+            "kind": ObjectKind.TAPE,
+            "state": ObjectState.PENDING,
+            "recording_id": uuid4(),
+        }
+        expires_at = func.now() - timedelta(seconds=age_s)
+        await session.execute(insert(StoredObject).values(**values, expires_at=expires_at))
+
+
+async def until_none(db: Database, query: str) -> None:
+    while await count(db, query):
+        await asyncio.sleep(0.02)
+
+
+async def count(db: Database, query: str) -> int:
+    async with db.autocommit() as connection:
+        return int((await connection.execute(text(f"SELECT count(*) FROM {query}"))).scalar_one())
+
+
+async def lost_job(db: Database, hand: Deckhand) -> None:
+    job = await job_of(db, await accepted(db, hand))
+    assert job
+    assert await lifecycle.claim(db, job.id, worker="a test", lease_s=-1, put_deadline_s=60)
+
+
+async def test_an_object_that_is_not_deleted_holds_up_nothing(
+    config: Settings, tools: Tools, database: Database
+) -> None:
+    await expired_object(database, "../refused", age_s=100)
+    await expired_object(database, "tapes/gone", age_s=1)
+    async with database.transaction() as session:
+        await session.execute(
+            text(
+                """INSERT INTO idempotency_key (project_id, key, body_hash, recording_id, created_at)
+                   VALUES (gen_random_uuid(), 'old', '', gen_random_uuid(), now() - interval '2 days')"""
+            )
+        )
+    async with dispatching(config, tools):
+        await until_none(database, "idempotency_key")
+        await until_none(database, "object WHERE name = 'tapes/gone'")
+    assert await count(database, "object WHERE name = '../refused' AND expires_at > now()") == 1
+
+
+async def test_a_storage_that_hangs_holds_up_only_what_needs_it(
+    config: Settings, database: Database, hand: Deckhand, emulator: Emulator
+) -> None:
+    storage = open_storage(
+        emulator.storage_url,
+        secret_key=SECRET_KEY,
+        base_url="http://127.0.0.1",
+        emulator_host=emulator.host,
+    )
+    await expired_object(database, "tapes/waits", age_s=100)
+    emulator.freeze()
+    try:
+        async with dispatching(config, Tools(database, storage, 10, 2**30)):
+            await until_none(database, "object WHERE state = 'pending'")  # it is being deleted
+            await lost_job(database, hand)
+            await until_none(database, "job WHERE state = 'running'")
+            await until_none(database, "job WHERE ring_at < now() + interval '1 second'")
+    finally:
+        emulator.thaw()
+        await storage.close()
+
+
+async def test_a_row_that_is_broken_is_one_row(
+    config: Settings, tools: Tools, database: Database, hand: Deckhand
+) -> None:
+    await lost_job(database, hand)
+    async with database.transaction() as session:  # a kind of a newer version, and an older dispatcher
+        await session.execute(text("ALTER TABLE job DROP CONSTRAINT ck_job_jobkind"))
+        await session.execute(
+            text("UPDATE job SET kind = 'of_tomorrow', lease_until = now() - interval '1 hour'")
+        )
+    try:
+        await lost_job(database, hand)
+        async with dispatching(config, tools):
+            await until_none(database, "job WHERE state = 'running' AND kind = 'process'")
+        assert await count(database, "job WHERE state = 'running'") == 1
+    finally:
+        async with database.transaction() as session:
+            await session.execute(text("DELETE FROM job WHERE kind = 'of_tomorrow'"))
+            check = "CHECK (kind IN ('process', 'purge'))"
+            await session.execute(text(f"ALTER TABLE job ADD CONSTRAINT ck_job_jobkind {check}"))
+
+
+async def test_a_purge_waits_for_an_object_that_is_not_deleted(
+    tools: Tools, database: Database, hand: Deckhand
+) -> None:
+    id_ = await accepted(database, hand)
+    await lifecycle.delete_recording(database, hand.tenant_id, id_)
+    await expired_object(database, "../refused", age_s=1)
+    async with database.transaction() as session:
+        await session.execute(text("UPDATE object SET recording_id = :id"), {"id": id_})
+    job = await job_of(database, id_)
+    assert job
+    work = await lifecycle.claim(database, job.id, worker="a test", lease_s=60, put_deadline_s=10)
+    assert work
+    await purge(work, tools)
+    job = await job_of(database, id_)
+    assert job
+    assert job.state is JobState.DUE
+    assert await count(database, "job WHERE due_at > now() + interval '1 minute'") == 1
