@@ -16,7 +16,7 @@ from msgspec import Raw
 _FLUSH_BYTES = 1 << 20
 
 
-class RejectedEvent(msgspec.Struct, frozen=True):
+class RejectedEvent(msgspec.Struct, frozen=True, gc=False):
     """An event that was not stored, and why (`replay.events` names the reasons)."""
 
     index: int
