@@ -2,9 +2,11 @@
 
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 import msgspec
-from msgspec import Meta
+from litestar.openapi.spec.enums import OpenAPIFormat
+from litestar.params import BodyKwarg
 
 from models.recording import FailureCode, Recording, Source, Status
 from replay.envelope import Navigation
@@ -12,23 +14,21 @@ from replay.findings import Warning  # noqa: A004  # API.md's word
 from replay.summary import Summary
 
 Timestamp = Annotated[
-    str,
-    Meta(description="UTC, milliseconds at most", extra_json_schema={"format": "date-time"}),
+    str, BodyKwarg(description="UTC, milliseconds at most.", schema_extra={"format": OpenAPIFormat.DATE_TIME})
 ]
-Id = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
 
 
 class Created(msgspec.Struct):
     """A recording that was accepted: durable from now on, whatever happens."""
 
-    id: Id
+    id: UUID
     status: Literal["uploading"]
 
 
 class Retried(msgspec.Struct):
     """A recording that was put back to work."""
 
-    id: Id
+    id: UUID
     status: Literal["processing"]
 
 
@@ -64,10 +64,10 @@ class VideoDocument(msgspec.Struct):
 class RecordingDocument(msgspec.Struct):
     """A recording. `events`, `summary`, `playable` and `video` are null until it was processed."""
 
-    id: Id
-    tenant_id: Id
-    project_id: Id
-    user_id: Id
+    id: UUID
+    tenant_id: UUID
+    project_id: UUID
+    user_id: UUID
     name: str | None
     status: Status
     started_at: Timestamp
@@ -77,13 +77,13 @@ class RecordingDocument(msgspec.Struct):
     has_video: bool
     has_audio: bool
     navigations: list[Navigation]
-    journey_id: Id | None
+    journey_id: UUID | None
     created_at: Timestamp
     updated_at: Timestamp
     source: Source
     session_id: str | None
     fingerprint: str | None
-    continues: Id | None
+    continues: UUID | None
     failure: FailureDocument | None
     playable: bool | None
     warnings: list[Warning]
@@ -96,7 +96,7 @@ class RecordingDocument(msgspec.Struct):
 class RecordingStatus(msgspec.Struct):
     """What an ingest key may know of a recording that it made."""
 
-    id: Id
+    id: UUID
     status: Status
     failure: FailureDocument | None
     has_video: bool
@@ -108,7 +108,7 @@ class RecordingList(msgspec.Struct):
     """One page, newest first. `next_cursor` is null on the last one."""
 
     recordings: list[RecordingDocument]
-    next_cursor: Id | None
+    next_cursor: UUID | None
 
 
 class RejectedEvent(msgspec.Struct):
@@ -131,10 +131,10 @@ class LogsDocument(msgspec.Struct):
 def document_of(recording: Recording) -> RecordingDocument:
     """A recording as its readers see it."""
     return RecordingDocument(
-        id=str(recording.id),
-        tenant_id=str(recording.tenant_id),
-        project_id=str(recording.project_id),
-        user_id=str(recording.user_id),
+        id=recording.id,
+        tenant_id=recording.tenant_id,
+        project_id=recording.project_id,
+        user_id=recording.user_id,
         name=recording.name,
         status=recording.status,
         started_at=timestamp(recording.started_at),
@@ -150,7 +150,7 @@ def document_of(recording: Recording) -> RecordingDocument:
         source=recording.source,
         session_id=recording.session_id,
         fingerprint=recording.fingerprint,
-        continues=str(recording.continues) if recording.continues else None,
+        continues=recording.continues,
         failure=failure_of(recording),
         playable=recording.playable,
         warnings=msgspec.convert(recording.warnings, list[Warning]),
@@ -164,7 +164,7 @@ def document_of(recording: Recording) -> RecordingDocument:
 def status_of(recording: Recording) -> RecordingStatus:
     """A recording as the ingest key that made it sees it."""
     return RecordingStatus(
-        id=str(recording.id),
+        id=recording.id,
         status=recording.status,
         failure=failure_of(recording),
         has_video=recording.has_video,

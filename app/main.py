@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from litestar import Litestar, Router, asgi
 from litestar.exceptions import HTTPException
-from litestar.types import ControllerRouterHandler
+from litestar.types import ASGIApp, ControllerRouterHandler, Receive, Send
 
 from app import health, openapi, playback, recordings
 from app.budget import ByteBudget
@@ -43,7 +43,7 @@ class Web:
 
     def __init__(self, litestar: Litestar, services: Services, settings: Settings) -> None:
         self._litestar = litestar
-        self._http = Tracing(Cors(litestar, settings.cors_origins))
+        self._http = Tracing(Cors(_heads_as_gets(litestar), settings.cors_origins))
         self._services = services
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -141,6 +141,16 @@ def _storage(settings: Settings) -> Storage:
 
 def _mounts(storage: Storage) -> Sequence[ControllerRouterHandler]:
     return [asgi("/storage", is_mount=True, copy_scope=True)(storage.asgi)] if storage.asgi else []
+
+
+def _heads_as_gets(app: Any) -> ASGIApp:
+    """HEAD is GET without the body, which the server leaves out. Playback and signed URLs do less than a GET for it."""
+
+    async def wrapped(scope: Any, receive: Receive, send: Send) -> None:
+        own = scope["path"].startswith("/storage/") or scope["path"].endswith(("/events", "/logs"))
+        await app(scope if own or scope["method"] != "HEAD" else {**scope, "method": "GET"}, receive, send)
+
+    return wrapped
 
 
 async def _fail_in_one_line(send: Any, message: Any) -> None:

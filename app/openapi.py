@@ -6,7 +6,8 @@ from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
 
-from litestar import Request, get
+from litestar import HttpMethod, Request, get
+from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.plugins import ScalarRenderPlugin
@@ -24,6 +25,7 @@ from litestar.openapi.spec import (
     Tag,
 )
 from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
+from litestar.types import Method
 
 from app import examples
 from app.errors import PROBLEM_JSON, STATUS, ApiError, Code, Problem
@@ -104,6 +106,7 @@ _SAID: dict[Code, tuple[str] | ApiError] = {
 
 
 def _operation(
+    summary: str,
     *,
     description: str,
     success: HTTPStatus = HTTPStatus.OK,
@@ -117,6 +120,7 @@ def _operation(
     @dataclass
     class Described(Operation):
         def __post_init__(self) -> None:
+            self.summary = summary
             self.request_body = body or self.request_body
             responses: dict[str, Any] = {
                 status: response
@@ -221,6 +225,7 @@ _UPLOAD = Schema(
 )
 
 CREATE = _operation(
+    "Create a recording",
     success=HTTPStatus.CREATED,
     description="Accepted: durable from now on, whatever happens.",
     headers=("Location", "Idempotency-Replayed"),
@@ -232,17 +237,20 @@ CREATE = _operation(
     ),
 )
 LIST = _operation(
+    "List recordings",
     description="A page of recordings.",
     headers=("Cache-Control", "Vary"),
     content={JSON: _shown(page=examples.LIST)},
 )
 READ = _operation(
+    "Read a recording",
     description="The recording, or for a key that only has `ingest` its status.",
     headers=("ETag", "Retry-After", "Preference-Applied", "Cache-Control", "Vary"),
     content={JSON: _shown(ready=examples.RECORDING, failed=examples.FAILED, ingest_key=examples.STATUS)},
     more={304: "Nothing changed since the ETag in If-None-Match."},
 )
 EVENTS = _operation(
+    "Read the events",
     description="The events, in playing order.",
     headers=("ETag", "Content-Encoding", "Content-Length", "Cache-Control", "Vary"),
     content={
@@ -254,18 +262,27 @@ EVENTS = _operation(
     more={304: "Nothing changed since the ETag in If-None-Match."},
 )
 LOGS = _operation(
+    "Read the logs",
     description="Console, network, client and the rejected events.",
     headers=("ETag", "Content-Encoding", "Content-Length", "Cache-Control", "Vary"),
     content={JSON: _shown(logs=examples.LOGS)},
     more={304: "Nothing changed since the ETag in If-None-Match."},
 )
 RETRY = _operation(
+    "Retry a failed recording",
     success=HTTPStatus.ACCEPTED,
     description="Back at work.",
     headers=("Location", "Retry-After"),
     content={JSON: _shown(retried=examples.RETRIED)},
 )
-DELETE = _operation(success=HTTPStatus.NO_CONTENT, description="Gone.")
+DELETE = _operation("Delete a recording", success=HTTPStatus.NO_CONTENT, description="Gone.")
+
+
+def _operation_id(handler: HTTPRouteHandler, method: Method, _: Any) -> str:
+    """`read_events`, and `head_read_events` for the HEAD of it."""
+    name = handler.handler_name
+    return f"head_{name}" if method == HttpMethod.HEAD else name
+
 
 CONFIG = OpenAPIConfig(
     title="Tapedeck",
@@ -275,6 +292,7 @@ CONFIG = OpenAPIConfig(
     path="/docs",
     render_plugins=[ScalarRenderPlugin(version="1", path="/")],
     use_handler_docstrings=True,
+    operation_id_creator=_operation_id,
     tags=[
         Tag("Recordings", "Create, watch, read and remove recordings."),
         Tag("Operations", "How the service is."),

@@ -20,7 +20,7 @@ from app.auth import needs
 from app.conditions import choose_encoding, choose_media_type, etag_of, matches
 from app.documents import LogsDocument
 from app.errors import RETRY_SOON_S, ApiError, Code, not_found
-from app.recordings import POLL_AGAIN_S, ApiRequest, visible
+from app.recordings import POLL_AGAIN_S, ApiRequest, not_modified, visible
 from app.services import services_of
 from models import queries
 from models.recording import Recording, Status
@@ -92,7 +92,7 @@ async def read_events(
             "Accept, Accept-Encoding",
         )
         if matches(if_none_match, headers["ETag"]):
-            return _not_modified(headers)
+            return not_modified(headers)
         try:
             body = await _body(services.storage, tape.name, Index.decode(tape.index), from_ms, to_ms, align)
             if encoding == "zstd" and media_type == openapi.JSON:
@@ -134,7 +134,7 @@ async def read_logs(
             raise _nothing_to_read(recording)
         headers = _headers(encoding, etag_of(name, encoding), "Accept-Encoding")
         if matches(if_none_match, headers["ETag"]):
-            return _not_modified(headers)
+            return not_modified(headers)
         try:
             steps = transcoder(Body((), ()), openapi.JSON, encoding)
             return await _streamed(request, services.storage.read(name), steps, openapi.JSON, headers)
@@ -208,11 +208,6 @@ async def _in_threads(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
 def _headers(encoding: str, etag: str, vary: str) -> dict[str, str]:
     coded = {} if encoding == "identity" else {"Content-Encoding": encoding}
     return {"ETag": etag, "Vary": vary, "Cache-Control": "private, no-cache", **coded}
-
-
-def _not_modified(headers: dict[str, str]) -> Response[None]:
-    kept = {name: value for name, value in headers.items() if name != "Content-Encoding"}
-    return Response(None, status_code=304, headers=kept)
 
 
 def _nothing_to_read(recording: Recording) -> ApiError:

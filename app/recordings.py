@@ -1,5 +1,6 @@
 """`/api/v1/recordings`: create, list, read, retry, delete."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -95,7 +96,7 @@ async def create_recording(
     headers = {"Location": f"{PATH}/{accepted.id}"}
     if accepted.replayed:
         headers["Idempotency-Replayed"] = "true"
-    return Response(Created(str(accepted.id), "uploading"), headers=headers)
+    return Response(Created(accepted.id, "uploading"), headers=headers)
 
 
 @get(
@@ -119,7 +120,7 @@ async def list_recordings(
         services_of(request).db, request.auth.tenant_id, filters, limit=limit + 1, before=cursor
     )
     page = found[:limit]
-    next_cursor = str(page[-1].id) if len(found) > limit else None
+    next_cursor = page[-1].id if len(found) > limit else None
     return Response(RecordingList([document_of(one) for one in page], next_cursor), headers=CACHING)
 
 
@@ -140,7 +141,7 @@ async def read_recording(
             description="`wait=20` (seconds, at most 60) holds the answer until the status changes.",
         ),
     ] = None,
-) -> Response[RecordingDocument | RecordingStatus | None]:
+) -> Response[RecordingDocument | RecordingStatus]:
     """Read a recording. A key that only has `ingest` reads what it made itself, reduced to its status."""
     services = services_of(request)
     recording = await visible(request, recording_id)
@@ -156,7 +157,7 @@ async def read_recording(
     if recording.status not in lifecycle.TERMINAL:
         headers["Retry-After"] = str(POLL_AGAIN_S)
     if matches(if_none_match, headers["ETag"]):
-        return Response(None, status_code=304, headers=headers)
+        return not_modified(headers)
     return Response(document, headers=headers)
 
 
@@ -181,7 +182,7 @@ async def retry_recording(request: ApiRequest, recording_id: FromPath[UUID]) -> 
         raise ApiError(Code.PAYLOAD_EXPIRED, detail) from None
     services.doorbell.ring()
     headers = {"Location": f"{PATH}/{recording_id}", "Retry-After": str(POLL_AGAIN_S)}
-    return Response(Retried(str(recording_id), "processing"), headers=headers)
+    return Response(Retried(recording_id, "processing"), headers=headers)
 
 
 @delete(
@@ -197,6 +198,12 @@ async def delete_recording(request: ApiRequest, recording_id: FromPath[UUID]) ->
     if not await lifecycle.delete_recording(services.db, request.auth.tenant_id, recording_id):
         raise not_found()
     services.doorbell.ring()
+
+
+def not_modified(headers: Mapping[str, str]) -> Response[Any]:
+    """304: what the client has is still right."""
+    kept = {name: value for name, value in headers.items() if name != "Content-Encoding"}
+    return Response(None, status_code=304, headers=kept)
 
 
 async def visible(request: ApiRequest, recording_id: UUID) -> Recording:

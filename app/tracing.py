@@ -8,6 +8,7 @@ import time
 from uuid import UUID
 
 import structlog
+from litestar.datastructures import MutableScopeHeaders
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
@@ -38,7 +39,9 @@ class Tracing:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = int(message["status"])
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+                headers = MutableScopeHeaders.from_message(message)
+                headers["x-request-id"] = request_id
+                headers["x-content-type-options"] = "nosniff"
             await send(message)
 
         try:

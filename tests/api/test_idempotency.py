@@ -8,8 +8,11 @@ import pytest
 from sqlalchemy import text
 
 from models.db import Database
+from models.ids import new_id
+from models.recording import IdempotencyKey
+from tests.api.conftest import Serve
 from tests.api.test_create import PATH, refusal
-from tests.factories import upload
+from tests.factories import Deckhand, upload
 
 KEY = {"Idempotency-Key": "k1"}
 
@@ -56,6 +59,21 @@ async def test_a_race_with_different_bodies_has_one_winner(
     answers = await asyncio.gather(*(api.post(PATH, content=body, headers=KEY) for body in bodies))
     assert sorted(answer.status_code for answer in answers) == [201] + 5 * [422]
     assert await count(database) == 1
+
+
+async def test_while_the_first_request_is_being_accepted_the_second_waits_then_is_told(
+    serve: Serve, hand: Deckhand, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.main.DATABASE_LIMIT_S", 1)
+    async with serve().client(hand.keys.api_key) as api, database.transaction() as session:
+        first = IdempotencyKey(
+            project_id=hand.api_key.project_id, key="k1", body_hash=b"", recording_id=new_id()
+        )
+        session.add(first)
+        await session.flush()  # and no commit yet
+        answer = await api.post(PATH, content=upload(), headers=KEY)
+    assert (answer.status_code, answer.json()["code"]) == (409, "idempotency_in_progress")
+    assert int(answer.headers["Retry-After"]) > 0
 
 
 async def test_a_key_outlives_the_recording(api: httpx.AsyncClient) -> None:

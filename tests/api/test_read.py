@@ -163,6 +163,16 @@ async def test_an_unchanged_recording_is_304(api: httpx.AsyncClient, database: D
     assert changed.headers["ETag"] != first.headers["ETag"]
 
 
+async def test_head_is_get_without_the_body(api: httpx.AsyncClient) -> None:
+    path = await create(api)
+    for target in (path, PATH, "/health", "/ready", "/openapi.json"):
+        head, get = await api.head(target), await api.get(target)
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["Content-Length"] == get.headers["Content-Length"]
+    assert (await api.head(f"{PATH}/{uuid4()}")).status_code == 404
+    assert (await api.head(f"{path}/retry")).status_code == 405
+
+
 async def test_a_wait_ends_when_the_status_changes(api: httpx.AsyncClient, database: Database) -> None:
     path = await create(api)
     waiting = asyncio.create_task(api.get(path, headers={"Prefer": "respond-async, wait=30"}))
