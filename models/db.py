@@ -15,7 +15,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 
-MIN_SERVER_VERSION = 150000
+MIN_SERVER_VERSION = 170000  # the first with transaction_timeout
+NEEDED_VERSION = f"Postgres {MIN_SERVER_VERSION // 10000} or newer is needed"
 CONNECT_TIMEOUT_S = 5
 AWAY_STATES = (
     "08",  # connection exceptions
@@ -25,6 +26,7 @@ AWAY_STATES = (
     "55P03",  # waited too long for a lock
     "57014",  # waited too long for a statement
     "25P03",  # was idle in a transaction for too long: frozen
+    "25P04",  # was in a transaction for too long
     "25006",  # read-only: a standby, while its primary is being replaced
 )
 
@@ -36,7 +38,7 @@ class UnsafeServer(Exception):
 class Database:
     """One pool of connections to Postgres.
 
-    `limit_s` bounds, for each connection, a statement, a wait for a lock and an idle transaction; keep it below the lease.
+    `limit_s` bounds, for each connection, a statement, a wait for a lock and a transaction; keep it below the lease.
     Build one per event loop, and close it there.
     """
 
@@ -62,6 +64,9 @@ class Database:
                     "statement_timeout": limit_ms,
                     "lock_timeout": str(int(limit_s * 500)),
                     "idle_in_transaction_session_timeout": limit_ms,
+                    # A client that freezes between asyncpg's Parse and its Bind is neither idle nor running a
+                    # statement: only this ends its session, and the locks that it holds.
+                    "transaction_timeout": limit_ms,
                     "tcp_keepalives_idle": "10",
                     "tcp_keepalives_interval": "5",
                     "tcp_keepalives_count": "3",
@@ -100,6 +105,8 @@ async def _connect(*args: Any, **options: Any) -> Any:
     """Connect, and name every way of not getting there: a missing socket and several refusals are plain OSErrors."""
     try:
         return await asyncpg.connect(*args, **options)
+    except asyncpg.UndefinedObjectError:
+        raise UnsafeServer(NEEDED_VERSION) from None
     except OSError as error:
         raise ConnectionError(f"{type(error).__name__}: {error}") from error
 
@@ -130,7 +137,7 @@ async def check_server(database: Database, *, head: str | None) -> None:
                     f"Postgres runs with {name} = off and could lose accepted recordings: turn it on"
                 )
         if int(shown["server_version_num"]) < MIN_SERVER_VERSION:
-            raise UnsafeServer(f"Postgres {MIN_SERVER_VERSION // 10000} or newer is needed")
+            raise UnsafeServer(NEEDED_VERSION)
         if head is None:
             return
         known = (
