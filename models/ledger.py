@@ -20,6 +20,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlmodel import col
 
+from models.db import Database
 from models.ids import new_id
 from models.job import IMMORTAL, FinishedJob, Job, JobFields, JobKind, JobState
 from models.retry import Again, Dead, Failure, FailureKind, History, Policy, decide
@@ -133,6 +134,21 @@ async def renew(
     )
     values = {"claim_ids": list(claim_ids), "lease_s": lease_s, "object_s": lease_s + put_deadline_s}
     return set((await connection.execute(statement, values)).scalars())
+
+
+async def check(db: Database, claim: Claim) -> None:
+    """Raises ClaimLost unless the lease runs now.
+
+    A put that begins now and ends within its deadline then ends before its object may be swept.
+    """
+    running = select(col(Job.id)).where(
+        col(Job.claim_id) == claim.id,
+        col(Job.state) == JobState.RUNNING,
+        col(Job.lease_until) > func.clock_timestamp(),
+    )
+    async with db.autocommit() as connection:
+        if (await connection.execute(running)).one_or_none() is None:
+            raise ClaimLost
 
 
 async def hold(session: AsyncSession, claim: Claim) -> None:

@@ -4,7 +4,9 @@ Load the payload, plan purely, put both objects, then commit everything at once.
 """
 
 import asyncio
+import contextlib
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from typing import BinaryIO, cast
 import google_crc32c
 import msgspec
 
-from models import lifecycle, payload, queries
+from models import ledger, lifecycle, payload, queries
 from models.ledger import ClaimLost
 from models.lifecycle import Processed, PutObject, Work
 from models.object import ObjectKind
@@ -27,7 +29,7 @@ CONTENT_TYPE = "application/json"
 
 
 class Stopped(Exception):
-    """The job was cancelled while a thread planned for it."""
+    """The job was cancelled while a thread planned for it; nobody but that thread sees it."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ async def process(work: Work, tools: Tools) -> None:
             processed, spooled = await _in_thread(
                 _Planning(work, compressed, _claims(recording), tools, files)
             )
-        await asyncio.gather(*(_put(tools, each) for each in spooled))
+        await _put(tools, work, spooled)
     await lifecycle.commit_processed(tools.db, work.claim, processed)
 
 
@@ -72,7 +74,10 @@ async def _in_thread(planning: "_Planning") -> tuple[Processed, list[Spooled]]:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
         planning.stop.set()
-        await asyncio.wait([running])  # its files must not be closed under it
+        while not running.done():  # its files must not be closed under it, however often the job is cancelled
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([running])
+        running.exception()  # seen: it was stopped
         raise
 
 
@@ -113,14 +118,18 @@ class _Planning:
     def _draining(self) -> Iterator[Iterable[bytes]]:
         """The batches, each let go of as soon as it was read."""
         for number in list(self._compressed):
-            yield self._compressed.pop(number)
+            yield self._until_stopped(self._compressed.pop(number))
+
+    def _until_stopped(self, parts: Iterable[bytes]) -> Iterator[bytes]:
+        for part in parts:
+            if self.stop.is_set():
+                raise Stopped
+            yield part
 
     def _spool(self, kind: ObjectKind, parts: Iterator[bytes]) -> Spooled:
         file = self._files.enter_context(SpooledTemporaryFile(max_size=SPOOL_BYTES))  # noqa: SIM115  # the job's stack closes it
         size, crc32c = 0, 0
-        for part in parts:
-            if self.stop.is_set():
-                raise Stopped
+        for part in self._until_stopped(parts):
             file.write(part)
             size += len(part)
             crc32c = google_crc32c.extend(crc32c, part)
@@ -128,14 +137,24 @@ class _Planning:
         return Spooled(PutObject(self._work.objects[kind], size, crc32c), cast("BinaryIO", file))
 
 
-async def _put(tools: Tools, spooled: Spooled) -> None:
-    """Put one object; storage checks size and CRC32C, and refuses what differs."""
-    put = spooled.object
-    await tools.storage.put(
-        put.name,
-        spooled.file,
-        size=put.size,
-        crc32c=put.crc32c,
-        content_type=CONTENT_TYPE,
-        deadline_s=tools.put_deadline_s,
+async def _put(tools: Tools, work: Work, spooled: list[Spooled]) -> None:
+    """Put the objects; storage checks size and CRC32C, and refuses what differs.
+
+    A process that froze on its way here must not put what was swept meanwhile: nobody would ever delete it.
+    """
+    began = time.monotonic()
+    await ledger.check(tools.db, work.claim)
+    left_s = tools.put_deadline_s - (time.monotonic() - began)
+    await asyncio.gather(
+        *(
+            tools.storage.put(
+                each.object.name,
+                each.file,
+                size=each.object.size,
+                crc32c=each.object.crc32c,
+                content_type=CONTENT_TYPE,
+                deadline_s=left_s,
+            )
+            for each in spooled
+        )
     )
