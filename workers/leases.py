@@ -2,12 +2,13 @@
 
 Renewal has a connection of its own, so that a busy pool cannot starve it. A job whose claim no longer holds is
 cancelled; so is one whose lease ends before it could be renewed, by this process's monotonic clock, so that no work
-goes on that somebody else may have taken over.
+goes on that somebody else may have taken over. Nothing is renewed for ever: a job has its time, and a job that does not
+end when it is cancelled, because its thread hangs, takes the process with it.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -28,20 +29,42 @@ log = structlog.get_logger()
 
 @dataclass
 class Lease:
-    """A running job: its task, and when (monotonic, seconds) its lease ends unless it is renewed."""
+    """A running job: its task, when its lease ends unless it is renewed, and after which time it is renewed no more.
+
+    Times are monotonic, in seconds. `over_since` is when the job was cancelled.
+    """
 
     task: asyncio.Task[Any]
     ends: float
-    over: bool = False
+    last: float
+    over_since: float | None = None
+
+    @property
+    def over(self) -> bool:
+        return self.over_since is not None
 
 
 class Leases:
-    """The leases of this process. `run` renews them until it is cancelled."""
+    """The leases of this process. `run` renews them until it is cancelled.
 
-    def __init__(self, db: Database, *, lease_s: float, put_deadline_s: float) -> None:
+    A job may hold its lease for `job_timeout_s` and some more to settle. `leave` is called, with the reason, when one
+    goes on for longer than a lease after it was cancelled.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        *,
+        lease_s: float,
+        put_deadline_s: float,
+        job_timeout_s: float,
+        leave: Callable[[str], None],
+    ) -> None:
         self._db = db
         self._lease_s = lease_s
         self._put_deadline_s = put_deadline_s
+        self._job_timeout_s = job_timeout_s
+        self._leave = leave
         self._held: dict[UUID, Lease] = {}
 
     @asynccontextmanager
@@ -53,7 +76,9 @@ class Leases:
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a lease is kept for a task")
-        lease = self._held[claim.id] = Lease(task, claimed_at + self._lease_s)
+        lease = self._held[claim.id] = Lease(
+            task, ends=claimed_at + self._lease_s, last=claimed_at + self._job_timeout_s + self._lease_s
+        )
         try:
             yield lease
         finally:
@@ -71,9 +96,13 @@ class Leases:
                 except (SQLAlchemyError, OSError, TimeoutError) as error:
                     log.warning("leases_not_renewed", jobs=len(self._held), error=str(error))
             self._end_overdue()
+            self._leave_if_stuck()
 
     async def _renew(self) -> None:
-        asked, asked_at = dict(self._held), time.monotonic()
+        asked, asked_at = (
+            {id_: lease for id_, lease in self._held.items() if not lease.over},
+            time.monotonic(),
+        )
         async with self._db.autocommit() as connection:
             held = await ledger.renew(
                 connection, asked.keys(), lease_s=self._lease_s, put_deadline_s=self._put_deadline_s
@@ -86,12 +115,18 @@ class Leases:
 
     def _end_overdue(self) -> None:
         # The next look comes one pause later: what would end before that must end now.
-        latest = time.monotonic() + self._lease_s * (1 / RENEWALS_PER_LEASE + MARGIN_SHARE)
+        now = time.monotonic()
+        latest = now + self._lease_s * (1 / RENEWALS_PER_LEASE + MARGIN_SHARE)
         for lease in self._held.values():
-            if lease.ends < latest:
+            if lease.ends < latest or lease.last < now:
                 self._end(lease)
 
     def _end(self, lease: Lease) -> None:
         if not lease.over:
-            lease.over = True
+            lease.over_since = time.monotonic()
             lease.task.cancel()
+
+    def _leave_if_stuck(self) -> None:
+        since = min((lease.over_since for lease in self._held.values() if lease.over_since), default=None)
+        if since is not None and time.monotonic() - since > self._lease_s:
+            self._leave("a job goes on after it was cancelled")

@@ -11,7 +11,6 @@ from contextlib import AsyncExitStack
 from types import FrameType
 
 import dramatiq
-import structlog
 from dramatiq import Broker, Worker
 from dramatiq.asyncio import get_event_loop_thread
 from dramatiq.middleware import AsyncIO, Middleware
@@ -25,13 +24,11 @@ from workers.actors import declare_actors, redis_broker
 from workers.leases import Leases
 from workers.runner import Runner
 from workers.tools import LIMIT_SHARE_OF_LEASE, open_tools
-from workers.watchdog import EXIT_CODE, exit_when_stuck, exit_with_parent, leave_after
+from workers.watchdog import exit_when_stuck, exit_with_parent, leave, leave_after
 
 START_TIMEOUT_S = 30
 SHUTDOWN_S = 10  # beyond the time that jobs have: for what Dramatiq does with Redis at its end
 STALL_SHARE_OF_LEASE = 0.5
-
-log = structlog.get_logger()
 
 
 class Runtime(Middleware):
@@ -57,8 +54,7 @@ class Runtime(Middleware):
         try:
             _in_event_loop(self._start(worker.worker_threads))
         except Exception as error:  # Dramatiq would log what a hook raises, and go on without what it opens
-            log.critical("leaving", reason=f"the worker could not start: {error}")
-            os._exit(EXIT_CODE)
+            leave(f"the worker could not start: {error}")
 
     def after_worker_boot(self, broker: Broker, worker: Worker) -> None:
         stall_s = self._settings.lease_s * STALL_SHARE_OF_LEASE
@@ -87,7 +83,13 @@ class Runtime(Middleware):
             application="tapedeck lease renewal",
         )
         self._open.push_async_callback(renewal.close)
-        leases = Leases(renewal, lease_s=config.lease_s, put_deadline_s=config.put_deadline_s)
+        leases = Leases(
+            renewal,
+            lease_s=config.lease_s,
+            put_deadline_s=config.put_deadline_s,
+            job_timeout_s=config.job_timeout_s,
+            leave=leave,
+        )
         self._renewing = asyncio.create_task(leases.run(), name="lease renewal")
         self._runner = Runner(config, tools, leases)
 

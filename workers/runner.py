@@ -49,16 +49,17 @@ class Runner:
         self._draining = False
 
     async def run(self, job_id: UUID) -> None:
-        """Run a job if it is due and nobody else does. Never raises, except when it is cancelled from outside."""
+        """Run a job if it is due and nobody else does. Never raises, unless its caller is cancelled: the job goes on then."""
         if self._draining:
             return
         task = asyncio.create_task(self._run(job_id))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
-        try:
-            await task
-        except Exception:
-            log.exception("job_failed_unexpectedly", job_id=str(job_id))
+        await asyncio.wait([task])
+        if task.cancelled():
+            log.warning("job_not_settled", job_id=str(job_id))
+        elif error := task.exception():
+            log.error("job_failed_unexpectedly", job_id=str(job_id), exc_info=error)
 
     async def drain(self, grace_s: float) -> None:
         """Begin no more jobs; those that still run after `grace_s` are handed back, at no cost to them."""

@@ -1,7 +1,8 @@
 """Ends a worker process that only looks healthy.
 
 A Dramatiq consumer thread can die for good (its error handler raised while Redis was away) and an event loop can
-stall; either way the process stays and does nothing. And when the master process is killed, its children would go on.
+stall; either way the process stays and does nothing. A thread that hangs in a job cannot be ended by itself
+(`workers.leases` notices). And when the master process is killed, its children would go on.
 In all these cases leaving at once is right: leases run out, and whoever started the worker starts it again.
 """
 
@@ -50,14 +51,16 @@ def exit_when_stuck(worker: Worker, loop: asyncio.AbstractEventLoop, *, stall_s:
     return _watch("watchdog", look)
 
 
+def leave(reason: str) -> None:
+    """Leave now."""
+    log.critical("leaving", reason=reason)
+    os._exit(EXIT_CODE)
+
+
 def leave_after(seconds: float) -> None:
     """Leave when a shutdown has not ended by then."""
 
-    def leave() -> None:
-        log.critical("leaving", reason=f"the shutdown took longer than {seconds:g} s")
-        os._exit(EXIT_CODE)
-
-    timer = threading.Timer(seconds, leave)
+    timer = threading.Timer(seconds, leave, [f"the shutdown took longer than {seconds:g} s"])
     timer.daemon = True
     timer.start()
 
@@ -68,8 +71,7 @@ def _watch(name: str, look: Callable[[], str | None]) -> threading.Event:
     def watch() -> None:
         while not stopped.wait(LOOK_S):
             if (trouble := look()) and not stopped.is_set():
-                log.critical("leaving", reason=trouble)
-                os._exit(EXIT_CODE)
+                leave(trouble)
 
     threading.Thread(target=watch, name=name, daemon=True).start()
     return stopped

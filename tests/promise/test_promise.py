@@ -33,6 +33,7 @@ def deadly(batches, claims, **options):
     return harmless(batches, claims, **options)
 plan.plan = deadly
 """
+HANGS = POISON.replace("os.kill(os.getpid(), signal.SIGKILL)", "import time; time.sleep(3600)")
 
 
 def objects_of(deck: Deck) -> Path:
@@ -232,4 +233,22 @@ async def test_everything_may_be_killed_at_once(make_deck: MakeDeck) -> None:
         deck.stop()
         await deck.start()
         assert {found["status"] for found in await settled(client, ids)} == {"ready"}
+    await nothing_left_over(deck.database_url, objects_of(deck))
+
+
+async def test_a_payload_that_hangs_its_worker_fails_alone(make_deck: MakeDeck, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(HANGS)
+    hurry = {"TAPEDECK_MAX_LOSSES": "3", "TAPEDECK_JOB_TIMEOUT_S": "2"}
+    deck = make_deck(**IN_A_HURRY, **hurry, PYTHONPATH=str(tmp_path))
+    await deck.start()
+    keeper = asyncio.create_task(keep_running(deck, "worker"))
+    async with deck.client() as client:
+        poison = await send(client, upload(event_count=666))
+        innocent = [await send(client) for _ in range(5)]
+        failed, *others = await settled(client, [poison, *innocent])
+    keeper.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await keeper
+    assert failed["failure"]["code"] == "worker_lost"
+    assert {found["status"] for found in others} == {"ready"}
     await nothing_left_over(deck.database_url, objects_of(deck))
