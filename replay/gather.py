@@ -2,6 +2,7 @@
 
 import hashlib
 from array import array
+from collections.abc import Callable, Iterator, Sequence
 
 from msgspec import Raw
 
@@ -10,7 +11,8 @@ from replay.envelope import Envelope, Navigation
 from replay.events import Head, Rejected, read_head
 from replay.order import is_sorted
 from replay.sidecar import RejectedEvent
-from replay.summary import Tally
+from replay.summary import TALLIED, Tally
+from replay.tape import Recorded
 from replay.unpack import EVENT_MAX_BYTES, unpack_members, unpack_string
 
 _STRING = ord('"')
@@ -56,6 +58,17 @@ class Gathered:
         self.network += envelope.network_logs
         self.client_info = envelope.client_info or self.client_info
         self.navigations += envelope.navigations
+
+    def recorded(self, order: Sequence[int]) -> Iterator[Recorded]:
+        """The events as they are stored, in this order."""
+        changes = bool(self._packed or self._in_seconds)
+        event: Callable[[int], bytes | Raw] = self.stored if changes else self.slices.__getitem__
+        return zip(
+            map(event, order),
+            map(self.times.__getitem__, order),
+            map(self.kinds.__getitem__, order),
+            strict=True,
+        )
 
     def stored(self, place: int) -> bytes | Raw:
         """The event as it is stored."""
@@ -104,7 +117,9 @@ class Gathered:
         self.slices.append(event)
         self.times.append(head.time)
         self.kinds.append(head.kind)
-        self.tally.add(place, final, len(view), head.kind, head.detail)
+        self.tally.sizes[head.kind] += len(view)
+        if head.kind in TALLIED:
+            self.tally.add(place, final, head)
 
     def _unpacked(self, event: Raw, head: Head | None) -> bytes | Raw:
         limit = min(EVENT_MAX_BYTES, self._room)

@@ -22,7 +22,7 @@ from replay.order import playing_order
 from replay.rrweb import EventType
 from replay.sidecar import write as write_sidecar
 from replay.summary import Account, Summary
-from replay.tape import LEVEL, Recorded
+from replay.tape import LEVEL
 from replay.tape import write as write_tape
 
 __all__ = ["Account", "BadRecording", "Claims", "Plan", "Summary", "Warning", "plan"]
@@ -112,7 +112,7 @@ class Plan:
 
     def tape(self) -> Iterator[bytes]:
         """The bytes of the tape (`replay.tape`), index frame included. Deterministic: again gives the same bytes."""
-        self._index = yield from write_tape(self._recorded(), level=self._level)
+        self._index = yield from write_tape(self._events.recorded(self._order), level=self._level)
 
     def sidecar(self) -> Iterator[bytes]:
         """The bytes of the sidecar (`replay.sidecar`)."""
@@ -120,11 +120,6 @@ class Plan:
         return write_sidecar(
             events.console, events.network, events.client_info, events.rejected, level=self._level
         )
-
-    def _recorded(self) -> Iterator[Recorded]:
-        events = self._events
-        for place in self._order:
-            yield events.stored(place), events.times[place], events.kinds[place]
 
 
 def _envelope(body: bytearray) -> Envelope:

@@ -12,6 +12,7 @@ from msgspec import Raw
 
 from replay import surrogates
 from replay.envelope import Navigation
+from replay.events import Head
 from replay.rrweb import (
     CONSOLE_PLUGIN,
     INTERACTIONS,
@@ -35,7 +36,7 @@ _SCROLL = SOURCE_BASE + Source.SCROLL
 _MOUSE_INTERACTION = SOURCE_BASE + Source.MOUSE_INTERACTION
 _VIEWPORT_RESIZE = SOURCE_BASE + Source.VIEWPORT_RESIZE
 _LOG = SOURCE_BASE + Source.LOG
-_LOOKED_INTO = frozenset((_META, _PLUGIN, _VIEWPORT_RESIZE, _LOG))
+TALLIED = frozenset((_MOUSE_INTERACTION, _META, _PLUGIN, _VIEWPORT_RESIZE, _LOG))
 
 
 class Account(msgspec.Struct):
@@ -110,13 +111,12 @@ class Tally:
         self._meta_viewport: dict[int, Viewport] = {}
         self._resized_viewport: dict[int, Viewport] = {}
 
-    def add(self, place: int, event: bytes | Raw, size: int, kind: int, detail: float) -> None:
-        """`event` is the stored JSON, `size` its length, `kind` and `detail` from its head."""
-        self.sizes[kind] += size
-        if kind == _MOUSE_INTERACTION:
-            self.summary.clicks += detail == _CLICK
-        elif kind in _LOOKED_INTO:
-            self._look_into(place, event, kind)
+    def add(self, place: int, event: bytes | Raw, head: Head) -> None:
+        """An event of a kind in `TALLIED`; `event` is the stored JSON. The caller keeps `sizes`."""
+        if head.kind == _MOUSE_INTERACTION:
+            self.summary.clicks += head.detail == _CLICK
+        else:
+            self._look_into(place, event, head.kind)
 
     def add_logs(self, console: Iterable[Raw], network: Iterable[Raw]) -> None:
         """Logs that came beside the events."""
