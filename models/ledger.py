@@ -25,6 +25,7 @@ from models.ids import new_id
 from models.job import IMMORTAL, FinishedJob, Job, JobFields, JobKind, JobState
 from models.retry import Again, Dead, Failure, FailureKind, History, Policy, decide
 
+FREE_OF_ATTEMPT = frozenset({FailureKind.AWAY, FailureKind.LOSS, FailureKind.STOPPED})
 NOT_RUNG = {"ring_at": func.now()}
 UNCLAIMED: dict[str, Any] = {"claim_id": None, "lease_until": None, "claimed_at": None, "worker": None}
 
@@ -194,9 +195,8 @@ async def settle(
 
     With `expired_only` the lease must be over: that is how the dispatcher takes back what a lost worker held.
     """
-    outage_s = func.extract(
-        "epoch", func.clock_timestamp() - func.coalesce(col(Job.outage_since), func.clock_timestamp())
-    )
+    since = func.coalesce(col(Job.outage_since), func.clock_timestamp())
+    outage_s = func.extract("epoch", func.clock_timestamp() - since)
     held = select(Job, outage_s).where(col(Job.claim_id) == claim_id, col(Job.state) == JobState.RUNNING)
     if expired_only:
         held = held.where(col(Job.lease_until) < func.clock_timestamp())
@@ -204,19 +204,25 @@ async def settle(
     if found is None:
         return None
     job, away_s = found
-    away, loss = failure.kind is FailureKind.AWAY, failure.kind is FailureKind.LOSS
+    kind = failure.kind
+    outages = 0
+    outage_since: Any = None
+    if kind is FailureKind.AWAY:
+        outages, outage_since = job.outages + 1, since
+    elif kind is FailureKind.STOPPED:  # an outage goes on, whoever is stopped meanwhile
+        outages, outage_since = job.outages, job.outage_since
     history = History(
-        attempts=job.attempts - (away or loss),
-        losses=job.losses + loss,
-        outages=job.outages + 1 if away else 0,
-        outage_s=float(away_s) if away else 0,
+        attempts=job.attempts - (kind in FREE_OF_ATTEMPT),
+        losses=job.losses + (kind is FailureKind.LOSS),
+        outages=outages,
+        outage_s=float(away_s),
     )
     verdict = decide(failure, history, policy, immortal=job.kind in IMMORTAL, jitter=random.random())  # noqa: S311  # spreads load, hides nothing
     spent = {
         "attempts": history.attempts,
         "losses": history.losses,
         "outages": history.outages,
-        "outage_since": func.coalesce(col(Job.outage_since), func.clock_timestamp()) if away else None,
+        "outage_since": outage_since,
         "error_code": failure.code,
         "error": failure.detail or failure.message,
         **UNCLAIMED,

@@ -6,6 +6,10 @@
 | away | a dependency refused, timed out, answered 429 or 5xx | no attempt; due again, until the outage deadline |
 | fault | anything else, a missing bucket or a 403 included | one attempt; backoff, then dead |
 | loss | the worker vanished: killed, out of memory, frozen | one loss, from a budget of its own; backoff, then dead |
+| stopped | the worker was told to stop | nothing; due again at once |
+
+The outage deadline counts from the first failure, and only once as many followed it as there are attempts: the time in
+which nobody worked at all is no outage.
 
 Immortal jobs take the same delays and never die. Backoff doubles from `backoff_s` up to `backoff_max_s` with full
 jitter on its upper half ("equal jitter"; Brooker, "Exponential Backoff And Jitter", 2015).
@@ -18,12 +22,13 @@ from models.recording import FailureCode
 
 
 class FailureKind(StrEnum):
-    """The four ways in which an attempt can end badly."""
+    """The ways in which an attempt can end without being done."""
 
     BAD_INPUT = "bad_input"
     AWAY = "away"
     FAULT = "fault"
     LOSS = "loss"
+    STOPPED = "stopped"
 
 
 @dataclass(frozen=True)
@@ -81,10 +86,13 @@ def decide(
     """What becomes of the job. `jitter` is a random number in [0, 1)."""
     longest_s = policy.backoff_max_s
     match failure.kind:
+        case FailureKind.STOPPED:
+            return Again(0)
         case FailureKind.BAD_INPUT:
             spent, over = history.attempts, True
         case FailureKind.AWAY:
-            spent, over = history.outages, history.outage_s >= policy.outage_deadline_s
+            spent = history.outages
+            over = spent >= policy.max_attempts and history.outage_s >= policy.outage_deadline_s
             longest_s = min(
                 longest_s, policy.outage_backoff_max_s
             )  # work goes on soon after what it needs is back

@@ -1,4 +1,4 @@
-"""What an exception means for the job that raised it: one of the four kinds that `models.retry` decides on."""
+"""What an exception means for the job that raised it: one of the kinds that `models.retry` decides on."""
 
 import errno
 import traceback
@@ -35,7 +35,7 @@ def failure_of(error: BaseException) -> Failure:
         case BadRecording():
             return Failure(FailureKind.BAD_INPUT, FailureCode(error.code), _storable(error.message))
         case ShuttingDown():
-            return Failure(FailureKind.AWAY, FailureCode.PROCESSING_FAILED, "The worker was stopped.")
+            return Failure(FailureKind.STOPPED, FailureCode.PROCESSING_FAILED, "The worker was stopped.")
         case TookTooLong() | MemoryError():
             return Failure(FailureKind.LOSS, FailureCode.WORKER_LOST, LOST.message, detail)
         case Unavailable():

@@ -132,7 +132,7 @@ class Runner:
                     raise
                 await asyncio.sleep(SETTLE_PAUSE_S)
                 continue
-            known = failure.kind in (FailureKind.AWAY, FailureKind.BAD_INPUT)
+            known = failure.kind in (FailureKind.AWAY, FailureKind.BAD_INPUT, FailureKind.STOPPED)
             log.warning(
                 "job_attempt_failed",
                 failure=failure.kind.value,

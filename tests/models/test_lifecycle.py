@@ -20,6 +20,7 @@ POLICY = Policy(max_attempts=2, max_losses=2, backoff_s=0.001, backoff_max_s=0.0
 BAD = Failure(FailureKind.BAD_INPUT, FailureCode.NO_VALID_EVENTS, "None of the events is valid.")
 FAULT = Failure(FailureKind.FAULT, FailureCode.PROCESSING_FAILED, "It failed.")
 AWAY = Failure(FailureKind.AWAY, FailureCode.STORAGE_UNAVAILABLE, "Storage is away.")
+STOPPED = Failure(FailureKind.STOPPED, FailureCode.PROCESSING_FAILED, "The worker was stopped.")
 LOSS = Failure(FailureKind.LOSS, FailureCode.WORKER_LOST, "The worker was lost.")
 
 
@@ -168,6 +169,22 @@ async def test_an_outage_costs_no_attempt(database: Database, hand: Deckhand) ->
         assert isinstance(await settle(database, work, AWAY), Again)
         await make_due(database)
     assert await status(database, id_) is Status.PROCESSING
+
+
+async def test_a_stop_neither_begins_nor_ends_an_outage(database: Database, hand: Deckhand) -> None:
+    id_ = await accepted(database, hand)
+    assert await settle(database, await claimed(database, id_), STOPPED) == Again(0)
+    job = await job_of(database, id_)
+    assert job
+    assert (job.attempts, job.outages, job.outage_since) == (0, 0, None)
+    await settle(database, await claimed(database, id_), AWAY)
+    away = await job_of(database, id_)
+    await make_due(database)
+    await settle(database, await claimed(database, id_), STOPPED)
+    job = await job_of(database, id_)
+    assert job
+    assert away
+    assert (job.outages, job.outage_since) == (1, away.outage_since)
 
 
 async def test_only_an_expired_lease_is_a_loss(database: Database, hand: Deckhand) -> None:

@@ -35,7 +35,15 @@ def test_losses_have_a_budget_of_their_own() -> None:
 
 def test_an_outage_ends_only_at_its_deadline() -> None:
     assert isinstance(verdict(FailureKind.AWAY, outages=1000, outage_s=99), Again)
-    assert verdict(FailureKind.AWAY, outages=1, outage_s=100) == Dead()
+    assert verdict(FailureKind.AWAY, outages=1000, outage_s=100) == Dead()
+
+
+def test_a_deck_that_was_off_was_no_outage() -> None:
+    assert isinstance(verdict(FailureKind.AWAY, outages=2, outage_s=1e6), Again)
+
+
+def test_a_stop_costs_nothing() -> None:
+    assert verdict(FailureKind.STOPPED, attempts=99, losses=99, outages=99, outage_s=1e6) == Again(0)
 
 
 @pytest.mark.parametrize("kind", FailureKind)

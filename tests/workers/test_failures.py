@@ -29,7 +29,7 @@ from workers.failures import ShuttingDown, TookTooLong, failure_of
         (ZeroDivisionError(), FailureKind.FAULT, FailureCode.PROCESSING_FAILED),
         (MemoryError(), FailureKind.LOSS, FailureCode.WORKER_LOST),
         (TookTooLong(), FailureKind.LOSS, FailureCode.WORKER_LOST),
-        (ShuttingDown(), FailureKind.AWAY, FailureCode.PROCESSING_FAILED),
+        (ShuttingDown(), FailureKind.STOPPED, FailureCode.PROCESSING_FAILED),
     ],
 )
 def test_each_error_is_of_one_kind(error: Exception, kind: FailureKind, code: FailureCode) -> None:
