@@ -68,24 +68,21 @@ class Deck:
             raise Exit(f"port {port} of {configured.host} is in use: set PORT to another", 2)
         self.home = home
         self.console = console
+        given = configured.database_url and configured.redis_url and configured.storage_url
+        secret_key = configured.secret_key or (None if given else home.secret_key())
+        if secret_key is None:
+            raise SettingsError("TAPEDECK_SECRET_KEY: is not set")
+        _check(configured, secret_key)
         self.servers: list[Server] = []
         self.urls = (
             configured.database_url or self._embed(EmbeddedPostgres(home.path / "postgres")),
             configured.redis_url or self._embed(EmbeddedValkey(home.path / "valkey")),
             configured.storage_url or home.objects_url(),
         )
-        given = configured.database_url and configured.redis_url and configured.storage_url
-        secret_key = configured.secret_key or (None if given else home.secret_key())
-        if secret_key is None:
-            raise SettingsError("TAPEDECK_SECRET_KEY: is not set")
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(configured.host, configured.host)  # noqa: S104
         self.local_url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         self.url = (configured.public_url or self.local_url).rstrip("/")
         self.environment = _environment(self.urls, configured.host, port, secret_key, home)
-        database_url, redis_url, storage_url = self.urls
-        settings.load(  # whatever else is wrong is better said now, and once
-            database_url=database_url, redis_url=redis_url, storage_url=storage_url, secret_key=secret_key
-        )
         if elsewhere := [str(server.data) for server in self.servers if server.is_elsewhere]:
             log.info("only root may enter %s: data is in %s", home.path, " and ".join(elsewhere))
 
@@ -192,7 +189,6 @@ class Deck:
             "",
             f"Tapedeck is ready at {self.url}",
             f"  API key      {credentials.api_key}",
-            f"  sign in as   {credentials.operator.email}  {credentials.operator.password}",
             f"  all of it    {self.home.path / 'credentials.json'}",
             "",
             "Send it something:",
@@ -201,6 +197,16 @@ class Deck:
             "",
         ):
             self.console.show(line)
+
+
+def _check(configured: HomeSettings, secret_key: str) -> None:
+    """Say what is wrong with the settings before anything is made, and once. Raises SettingsError."""
+    settings.load(
+        DATABASE_URL=configured.database_url or "postgresql://embedded",
+        REDIS_URL=configured.redis_url or "redis://embedded",
+        STORAGE_URL=configured.storage_url or "file:///embedded",
+        secret_key=secret_key,
+    )
 
 
 def _environment(
