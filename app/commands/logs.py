@@ -23,7 +23,7 @@ def command(
     if logs["client_info"]:
         terminal.print_line("client", _text(logs["client_info"]))
     if not any(logs.values()):
-        terminal.say("nothing was logged, nothing was rejected")
+        terminal.say("no logs came beside the events, and no event was rejected")
 
 
 def _console(entry: dict[str, Any]) -> tuple[object, ...]:
