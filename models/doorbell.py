@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 
 CHANNEL = "tapedeck:wake"
 TIMEOUT_S = 1.0
+MOST_AT_ONCE = 1000
 
 
 def connect(url: str) -> Redis:
@@ -77,6 +78,9 @@ class Listener:
                 await self._pubsub.subscribe(CHANNEL)
             while (left := deadline - asyncio.get_running_loop().time()) > 0:
                 if await self._pubsub.get_message(timeout=left) is not None:
+                    for _ in range(MOST_AT_ONCE):  # many may have rung meanwhile: one look is enough for all
+                        if await self._pubsub.get_message(timeout=0) is None:
+                            break
                     return
         except (RedisError, OSError, TimeoutError):
             with contextlib.suppress(RedisError, OSError, TimeoutError):
