@@ -56,15 +56,14 @@ class Watcher:
             waiting.changed.set()
 
     async def _watch(self) -> None:
-        while True:
+        # A flag, beside the cancellation: before Python 3.12 `asyncio.wait_for`, deep in drivers, can swallow that.
+        while not self._stopped:
             if not self._waiting:
                 self._somebody_waits.clear()
                 await self._somebody_waits.wait()
             try:
                 statuses = await self._read_statuses({waiting.recording_id for waiting in self._waiting})
-            except (
-                Exception
-            ) as error:  # whatever it is, those who wait are still answered when their time is up
+            except Exception as error:  # those who wait are answered when their time is up
                 log.warning("statuses_not_read", error=f"{type(error).__name__}: {str(error)[:200]}")
             else:
                 for waiting in self._waiting:
