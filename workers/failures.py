@@ -17,6 +17,10 @@ class ShuttingDown(Exception):
     """This worker is being stopped; the job is handed back and costs nothing."""
 
 
+class NoTurn(Exception):
+    """Other recordings kept this worker busy for too long; the job is handed back and costs nothing."""
+
+
 class TookTooLong(Exception):
     """The attempt passed its time limit."""
 
@@ -36,6 +40,8 @@ def failure_of(error: BaseException) -> Failure:
             return Failure(FailureKind.BAD_INPUT, FailureCode(error.code), _storable(error.message))
         case ShuttingDown():
             return Failure(FailureKind.STOPPED, FailureCode.PROCESSING_FAILED, "The worker was stopped.")
+        case NoTurn():
+            return Failure(FailureKind.STOPPED, FailureCode.PROCESSING_FAILED, "The worker was busy.")
         case TookTooLong() | MemoryError():
             return Failure(FailureKind.LOSS, FailureCode.WORKER_LOST, LOST.message, detail)
         case Unavailable():

@@ -11,16 +11,21 @@ from storage.open import open_storage
 from storage.protocol import Storage
 
 LIMIT_SHARE_OF_LEASE = 0.5
+TURN_SHARE_OF_TIMEOUT = 0.5
 
 
 @dataclass(frozen=True)
 class Tools:
-    """Database, storage and limits. `planning` lets one job at a time hold a whole recording in memory."""
+    """Database, storage and limits.
+
+    `planning` lets one job at a time hold a whole recording in memory; a job waits for it at most `turn_s` seconds.
+    """
 
     db: Database
     storage: Storage
     put_deadline_s: float
     max_events_bytes: int
+    turn_s: float = 300
     planning: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
 
 
@@ -39,8 +44,9 @@ async def open_tools(settings: Settings, *, pool_size: int, application: str) ->
         base_url=settings.base_url,
         emulator_host=settings.storage_emulator_host,
     )
+    turn_s = settings.job_timeout_s * TURN_SHARE_OF_TIMEOUT
     try:
-        yield Tools(db, storage, settings.put_deadline_s, settings.max_events_bytes)
+        yield Tools(db, storage, settings.put_deadline_s, settings.max_events_bytes, turn_s)
     finally:
         await storage.close()
         await db.close()

@@ -238,7 +238,7 @@ async def test_everything_may_be_killed_at_once(make_deck: MakeDeck) -> None:
 
 async def test_a_payload_that_hangs_its_worker_fails_alone(make_deck: MakeDeck, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(HANGS)
-    hurry = {"TAPEDECK_MAX_LOSSES": "3", "TAPEDECK_JOB_TIMEOUT_S": "2"}
+    hurry = {"TAPEDECK_MAX_LOSSES": "3", "TAPEDECK_JOB_TIMEOUT_S": "6"}
     deck = make_deck(**IN_A_HURRY, **hurry, PYTHONPATH=str(tmp_path))
     await deck.start()
     keeper = asyncio.create_task(keep_running(deck, "worker"))

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from uuid import UUID
 
 from sqlalchemy import text
@@ -99,6 +100,18 @@ async def test_a_job_that_takes_too_long_is_a_loss(
     assert job
     assert (job.state, job.attempts, job.losses) == (JobState.DUE, 0, 1)
     assert job.error_code == FailureCode.WORKER_LOST
+
+
+async def test_a_job_that_gets_no_turn_is_handed_back(
+    config: Settings, tools: Tools, database: Database, hand: Deckhand
+) -> None:
+    id_, job_id = await due(database, hand)
+    tools = replace(tools, turn_s=0.1)
+    async with running(config, tools) as runner, tools.planning:
+        await runner.run(job_id)
+    job = await job_of(database, id_)
+    assert job
+    assert (job.state, job.attempts, job.losses, job.outages) == (JobState.DUE, 0, 0, 0)
 
 
 async def test_a_job_whose_recording_is_deleted_meanwhile_ends_quietly(
