@@ -15,7 +15,6 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from models import ledger
 from models.db import Database
@@ -93,8 +92,9 @@ class Leases:
                 try:
                     async with asyncio.timeout(pause_s):
                         await self._renew()
-                except (SQLAlchemyError, OSError, TimeoutError) as error:
-                    log.warning("leases_not_renewed", jobs=len(self._held), error=str(error))
+                except Exception as error:  # whatever it is, the next renewal may be in time
+                    reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+                    log.warning("leases_not_renewed", jobs=len(self._held), error=reason)
             self._end_overdue()
             self._leave_if_stuck()
 
