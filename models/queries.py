@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ARRAY, Uuid, any_, literal, select
 from sqlmodel import col
 
 from models.db import Database
@@ -67,7 +67,8 @@ async def tape(db: Database, recording_id: UUID) -> Tape | None:
 async def statuses(db: Database, recording_ids: Collection[UUID]) -> dict[UUID, Status]:
     """The status of each of these recordings that still exists."""
     wanted = select(col(Recording.id), col(Recording.status)).where(
-        col(Recording.id).in_(recording_ids), col(Recording.deleted_at).is_(None)
+        col(Recording.id) == any_(literal(list(recording_ids), ARRAY(Uuid))),  # one statement for any number
+        col(Recording.deleted_at).is_(None),
     )
     async with db.autocommit() as connection:
         return {found[0]: found[1] for found in await connection.execute(wanted)}
