@@ -16,6 +16,8 @@ from sqlmodel import Field, SQLModel
 from models.columns import enum_type
 from models.ids import new_id
 
+CHUNK_BYTES = 8 * 1024 * 1024
+
 
 class Status(StrEnum):
     """Where a recording is on its way."""
@@ -165,6 +167,3 @@ class Tally(SQLModel, table=True):
     tenant_id: UUID = Field(primary_key=True)
     status: Status = Field(primary_key=True, sa_type=enum_type(Status))
     purged: int = Field(default=0, sa_type=BigInteger)
-
-
-CHUNK_BYTES = 8 * 1024 * 1024
