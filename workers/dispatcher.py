@@ -36,6 +36,7 @@ PAYLOAD_BATCH = 10
 POOL_SIZE = 4
 BUSY_PAUSE_S = 0.02
 HISTORY_S = 30 * 86400
+CANCEL_AGAIN_S = 1.0
 ALWAYS = 1_000_000
 
 log = structlog.get_logger()
@@ -54,16 +55,25 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Ring, rescue, sweep. Side by side: a storage or a Redis that hangs holds up nothing else."""
-        async with asyncio.TaskGroup() as steps:
-            steps.create_task(self._ring_when_due())
-            steps.create_task(self._repeat(self._rescue, self._settings.poll_s))
-            for sweep_step in (
-                self._delete_objects,
-                self._drop_failed_payloads,
-                self._forget_idempotency_keys,
-                self._prune,
-            ):
-                steps.create_task(self._repeat(sweep_step, self._settings.sweep_s))
+        sweeps = (
+            self._delete_objects,
+            self._drop_failed_payloads,
+            self._forget_idempotency_keys,
+            self._prune,
+        )
+        steps = [
+            self._ring_when_due(),
+            self._repeat(self._rescue, self._settings.poll_s),
+            *(self._repeat(step, self._settings.sweep_s) for step in sweeps),
+        ]
+        tasks = {asyncio.create_task(step) for step in steps}
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            while tasks:  # a driver that is just ending a connection may swallow a cancellation
+                for task in tasks:
+                    task.cancel()
+                _, tasks = await asyncio.wait(tasks, timeout=CANCEL_AGAIN_S)
 
     async def _ring_when_due(self) -> None:
         while True:
