@@ -3,13 +3,14 @@
 import errno
 import logging
 import socket
+from types import FrameType
 
 import uvicorn
 
 import logs
 import settings
 from app.exits import Exit
-from app.main import create_app
+from app.main import Web, create_app
 
 BACKLOG = 2048
 GRACE_S = 8  # for requests in flight when it is told to stop
@@ -21,8 +22,9 @@ def command() -> None:
     logs.configure(loaded.log_format)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     listener = listen(loaded.host, loaded.port)
+    web = create_app(loaded)
     config = uvicorn.Config(
-        create_app(loaded),
+        web,
         loop="uvloop",
         http="httptools",
         ws="none",
@@ -32,10 +34,22 @@ def command() -> None:
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE_S,
     )
-    server = uvicorn.Server(config)
+    server = Server(config, web)
     server.run(sockets=[listener])
     if not server.started:
         raise Exit("the service could not start", 1)
+
+
+class Server(uvicorn.Server):
+    """Answers the requests that wait for a change before it stops, so that it need not wait for them."""
+
+    def __init__(self, config: uvicorn.Config, web: Web) -> None:
+        super().__init__(config)
+        self._web = web
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._web.stop_waiting()
+        super().handle_exit(sig, frame)
 
 
 def listen(host: str, port: int) -> socket.socket:
