@@ -56,7 +56,7 @@ class Doorbell:
         self._pressed.set()
 
     async def _ring_when_pressed(self) -> None:
-        while True:
+        while not _is_cancelled():
             await self._pressed.wait()
             self._pressed.clear()
             with contextlib.suppress(RedisError, OSError, TimeoutError):
@@ -90,3 +90,9 @@ class Listener:
     async def close(self) -> None:
         await self._pubsub.aclose()  # type: ignore[no-untyped-call]  # redis leaves it untyped
         await self._redis.aclose()
+
+
+def _is_cancelled() -> bool:
+    """Whether the current task was cancelled, even if a library swallowed it: Python 3.11's `wait_for` can."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
