@@ -82,6 +82,13 @@ class Database:
             yield session
 
     @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncSession]:
+        """A session for one SELECT: one round trip, no BEGIN and COMMIT."""
+        engine = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        async with AsyncSession(engine, expire_on_commit=False) as session:
+            yield session
+
+    @asynccontextmanager
     async def autocommit(self) -> AsyncIterator[AsyncConnection]:
         """A connection on which each statement is its own transaction: one round trip, no BEGIN and COMMIT."""
         async with self.engine.connect() as connection:

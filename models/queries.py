@@ -29,14 +29,14 @@ async def recording(db: Database, tenant_id: UUID, recording_id: UUID) -> Record
         col(Recording.tenant_id) == tenant_id,
         col(Recording.deleted_at).is_(None),
     )
-    async with db.transaction() as session:
+    async with db.reading() as session:
         return (await session.execute(wanted)).scalar_one_or_none()
 
 
 async def any_recording(db: Database, recording_id: UUID) -> Recording | None:
     """One recording of any tenant, or None. For jobs."""
     wanted = select(Recording).where(col(Recording.id) == recording_id, col(Recording.deleted_at).is_(None))
-    async with db.transaction() as session:
+    async with db.reading() as session:
         return (await session.execute(wanted)).scalar_one_or_none()
 
 
@@ -52,7 +52,7 @@ async def recordings(
             wanted = wanted.where(getattr(Recording, name) == value)
     if before is not None:
         wanted = wanted.where(col(Recording.id) < before)
-    async with db.transaction() as session:
+    async with db.reading() as session:
         return (await session.execute(wanted.order_by(col(Recording.id).desc()).limit(limit))).scalars().all()
 
 
@@ -60,7 +60,7 @@ async def tape(db: Database, recording_id: UUID) -> Tape | None:
     """The live tape of a recording that the caller may read, or None."""
     wanted = select(Tape).join(Recording, col(Recording.id) == col(Tape.recording_id))
     wanted = wanted.where(col(Tape.recording_id) == recording_id, col(Recording.deleted_at).is_(None))
-    async with db.transaction() as session:
+    async with db.reading() as session:
         return (await session.execute(wanted)).scalar_one_or_none()
 
 
@@ -79,7 +79,7 @@ async def api_key(db: Database, secret: str) -> ApiKey | None:
     wanted = select(ApiKey).where(
         col(ApiKey.secret_hash) == hash_secret(secret), col(ApiKey.revoked_at).is_(None)
     )
-    async with db.transaction() as session:
+    async with db.reading() as session:
         return (await session.execute(wanted)).scalar_one_or_none()
 
 
