@@ -5,8 +5,9 @@ from uuid import UUID
 
 import dramatiq
 import redis
-from dramatiq import Message
+from dramatiq import Consumer, Message
 from dramatiq.brokers.redis import RedisBroker
+from dramatiq.common import q_name
 from dramatiq.middleware import Middleware
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
@@ -17,6 +18,15 @@ from workers.runner import Runner
 SOCKET_TIMEOUT_S = 5
 HEARTBEAT_TIMEOUT_MS = 15_000
 RETRIES = 3
+IDLE_POLL_MS = 25
+
+
+class PromptBroker(RedisBroker):
+    """Looks for messages often: Dramatiq's consumers poll, and when idle back off to a second."""
+
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Consumer:
+        delayed = queue_name != q_name(queue_name)  # Tapedeck delays in the ledger: nothing comes that way
+        return super().consume(queue_name, prefetch, timeout if delayed else IDLE_POLL_MS)
 
 
 def redis_broker(url: str, middleware: list[Middleware], *, maintenance_chance: int = 1000) -> RedisBroker:
@@ -32,7 +42,7 @@ def redis_broker(url: str, middleware: list[Middleware], *, maintenance_chance: 
         health_check_interval=30,
         retry=Retry(ExponentialBackoff(cap=1, base=0.05), RETRIES),
     )
-    return RedisBroker(  # type: ignore[no-untyped-call]  # dramatiq leaves it untyped
+    return PromptBroker(  # type: ignore[no-untyped-call]  # dramatiq leaves it untyped
         client=client,
         middleware=middleware,
         heartbeat_timeout=HEARTBEAT_TIMEOUT_MS,
