@@ -170,7 +170,9 @@ def _api_error_of(error: Exception) -> ApiError:
             for name, value in (error.headers or {}).items()
             if name.lower() in ("allow", "www-authenticate")
         }
-        return ApiError(code, errors=_field_errors(error), headers=kept)
+        errors = _field_errors(error)
+        detail = "; ".join(f"{field}: {message}" for field, message in errors)
+        return ApiError(code, detail or None, errors=errors, headers=kept)
     if isinstance(error, PoolTimeout | StorageError) or is_away(error):
         return ApiError(Code.UNAVAILABLE, headers={"Retry-After": str(RETRY_SOON_S)})
     return ApiError(Code.INTERNAL_ERROR)

@@ -8,8 +8,9 @@ from functools import partial
 from typing import Any
 
 import structlog
-from litestar import Litestar, Router, asgi
+from litestar import Litestar, Router, asgi, get
 from litestar.exceptions import HTTPException
+from litestar.response import Redirect
 from litestar.types import ASGIApp, ControllerRouterHandler, Receive, Send
 
 from app import health, openapi, playback, recordings
@@ -79,7 +80,7 @@ def create_app(settings: Settings) -> Web:
         security=openapi.SECURITY,
     )
     litestar = Litestar(
-        route_handlers=[api, health.health, health.ready, openapi.document, *_mounts(storage)],
+        route_handlers=[api, front_page, health.health, health.ready, openapi.document, *_mounts(storage)],
         exception_handlers={HTTPException: answer, Exception: answer},
         lifespan=[partial(_running, services=services, redis_url=settings.redis_url)],
         openapi_config=openapi.CONFIG,
@@ -88,6 +89,12 @@ def create_app(settings: Settings) -> Web:
     )
     litestar.state.services = services
     return Web(litestar, services, settings)
+
+
+@get("/", include_in_schema=False)
+async def front_page() -> Redirect:
+    """Lead who opens the printed URL to something to read."""
+    return Redirect(openapi.DOCS_PATH)
 
 
 @asynccontextmanager

@@ -284,12 +284,14 @@ def _operation_id(handler: HTTPRouteHandler, method: Method, _: Any) -> str:
     return f"head_{name}" if method == HttpMethod.HEAD else name
 
 
+DOCS_PATH = "/docs"
+
 CONFIG = OpenAPIConfig(
     title="Tapedeck",
     version=version("tapedeck"),
     summary="A backend for browser session recordings: accepted in milliseconds, never lost, never stuck.",
     license=License(name="Apache-2.0", identifier="Apache-2.0"),
-    path="/docs",
+    path=DOCS_PATH,
     render_plugins=[ScalarRenderPlugin(version="1", path="/")],
     use_handler_docstrings=True,
     operation_id_creator=_operation_id,
