@@ -25,7 +25,7 @@ from replay.plan import BadRecording, Claims, plan
 from workers.failures import NoTurn
 from workers.tools import Tools
 
-SPOOL_BYTES = 16 * 1024 * 1024
+SPOOL_BYTES = 4 * 1024 * 1024
 CONTENT_TYPE = "application/json"
 
 
