@@ -139,7 +139,7 @@ async def main() -> None:
     )
     for name, values in zip(("201", "201 to ready"), zip(*timings, strict=True), strict=True):
         median, worst = statistics.median(values) * 1000, max(values) * 1000
-        p95 = statistics.quantiles(values, n=20)[-1] * 1000
+        p95 = statistics.quantiles(values, n=20, method="inclusive")[-1] * 1000
         print(f"{name:>14}: median {median:7.0f} ms   p95 {p95:7.0f} ms   worst {worst:7.0f} ms")
 
 

@@ -60,7 +60,7 @@ async def served(app: ASGIApp) -> AsyncIterator[str]:
     config = uvicorn.Config(mounted(app), host="127.0.0.1", port=0, lifespan="off", log_level="critical")
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 (uvicorn has no event for it)
+    while not server.started:
         await asyncio.sleep(0.01)
     host, port = server.servers[0].sockets[0].getsockname()
     try:

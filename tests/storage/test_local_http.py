@@ -206,7 +206,7 @@ async def until(condition: object) -> None:
     """Waits for what another task or thread brings about."""
     assert callable(condition)
     async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 (a file system has no event)
+        while not condition():
             await asyncio.sleep(0.01)
 
 
