@@ -61,12 +61,13 @@ class Watcher:
             if not self._waiting:
                 self._somebody_waits.clear()
                 await self._somebody_waits.wait()
+            asked = tuple(self._waiting)  # who comes during the query is not in its answer
             try:
-                statuses = await self._read_statuses({waiting.recording_id for waiting in self._waiting})
+                statuses = await self._read_statuses({waiting.recording_id for waiting in asked})
             except Exception as error:  # those who wait are answered when their time is up
                 log.warning("statuses_not_read", error=f"{type(error).__name__}: {str(error)[:200]}")
             else:
-                for waiting in self._waiting:
+                for waiting in asked:
                     if statuses.get(waiting.recording_id) is not waiting.status:
                         waiting.changed.set()
             await asyncio.sleep(self._poll_s)
