@@ -1,8 +1,8 @@
 """Checking a body where it disturbs nobody: here, in a thread, or in a child process.
 
-Decoding makes an object of some 75 bytes for every event, and an event may take three bytes to send; and it keeps the
-interpreter to itself meanwhile. So a body that is larger or more crowded than recordings are is checked by a child
-(`app.checking`), whose memory is bounded, one at a time.
+Decoding makes an object of some 75 bytes for every event, and an event may take three bytes to send; unpaired surrogates
+are looked at one by one; and it keeps the interpreter to itself meanwhile. So a body that is larger or more crowded than
+recordings are is checked by a child (`app.checking`), whose memory is bounded, one at a time.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from replay.envelope import BadEnvelope
 INLINE_BYTES = 64 * 1024  # up to here the detour through a thread costs more than it brings
 LARGE_BYTES = 128 * 1024 * 1024
 CROWDED = 4_000_000  # commas: a recording of 70 to 120 MB has as many, most of them inside its events
+ESCAPED = 1_000_000  # escapes of UTF-16 units, the only ones that may be surrogates
 APART_S = 120
 PIPE_BYTES = 1024 * 1024
 
@@ -30,7 +31,7 @@ async def check_upload(body: bytearray, apart: asyncio.Semaphore, *, digest: boo
     try:
         if len(body) <= INLINE_BYTES:
             return check(body, digest=digest)
-        if len(body) < LARGE_BYTES and body.count(b",") < CROWDED:
+        if len(body) < LARGE_BYTES and body.count(b",") < CROWDED and body.count(rb"\u") < ESCAPED:
             return await asyncio.to_thread(check, body, digest=digest)
         async with apart, asyncio.timeout(APART_S):
             return await _check_apart(body, digest=digest)

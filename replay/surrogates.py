@@ -6,6 +6,7 @@ same length and which no text that becomes a column may hold either.
 """
 
 import re
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -15,6 +16,7 @@ import msgspec
 T = TypeVar("T")
 
 _STAND_IN = rb"\u0000"
+_LENGTH = len(_STAND_IN)
 _SURROGATE = re.compile(
     rb"\\u[dD](?:[89abAB][0-9a-fA-F]{2}(\\u[dD][c-fC-F][0-9a-fA-F]{2})?|[c-fC-F][0-9a-fA-F]{2})"
 )
@@ -22,9 +24,9 @@ _BACKSLASH = 0x5C
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
-def unpaired(text: bytes | bytearray) -> list[int]:
+def unpaired(text: bytes | bytearray) -> "array[int]":
     """The offsets of the escapes of unpaired surrogates in a JSON text."""
-    places: list[int] = []
+    places = array("Q")  # a text may consist of them: a list would take many times its size
     match = _SURROGATE.search(text)
     while match:
         start = run = match.start()
@@ -42,14 +44,15 @@ def unpaired(text: bytes | bytearray) -> list[int]:
 @contextmanager
 def mended(buffer: bytearray) -> Iterator[bool]:
     """Within, `buffer` holds stand-ins for its unpaired surrogates. Yields whether there were any."""
-    places = [(at, bytes(buffer[at : at + 6])) for at in unpaired(buffer)]
-    for at, _ in places:
-        buffer[at : at + 6] = _STAND_IN
+    places, originals = unpaired(buffer), bytearray()
+    for at in places:
+        originals += buffer[at : at + _LENGTH]
+        buffer[at : at + _LENGTH] = _STAND_IN
     try:
         yield bool(places)
     finally:
-        for at, original in places:
-            buffer[at : at + 6] = original
+        for i, at in enumerate(places):
+            buffer[at : at + _LENGTH] = originals[i * _LENGTH : (i + 1) * _LENGTH]
 
 
 def decode(decoder: msgspec.json.Decoder[T], text: bytes | bytearray | memoryview | msgspec.Raw) -> T:

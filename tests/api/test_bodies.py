@@ -296,8 +296,14 @@ def test_the_zstd_bomb_is_valid() -> None:
     assert decompressor.decompress(zstd_bomb()[: 6 + 4 * 8]) == b" " * MIB
 
 
-async def test_a_crowded_body_is_accepted_like_any_other(api: httpx.AsyncClient, database: Database) -> None:
-    crowd = b"[" + b"1," * 4_200_000 + b"1]"
+@pytest.mark.parametrize(
+    "crowd",
+    [b"[" + b"1," * 4_200_000 + b"1]", b'"' + rb"\ud83d" * 1_100_000 + b'"'],
+    ids=["values", "surrogates"],
+)
+async def test_a_crowded_body_is_accepted_like_any_other(
+    api: httpx.AsyncClient, database: Database, crowd: bytes
+) -> None:
     body = upload(events()).replace(
         b'"events": [', b'"events": [{"type": 5, "data": %b, "timestamp": 1},' % crowd
     )

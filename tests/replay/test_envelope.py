@@ -1,5 +1,6 @@
 """What is accepted at the door, and what each refusal says."""
 
+import tracemalloc
 from datetime import UTC, datetime
 from typing import Any
 
@@ -133,3 +134,14 @@ def test_events_are_slices_of_the_body_and_the_body_stays(events: list[bytes]) -
     assert [bytes(event) for event in decode_upload(body).events] == events
     assert [bytes(event) for event in decode_upload(before).events] == events
     assert body == before
+
+
+def test_a_body_of_unpaired_surrogates_takes_a_few_times_its_size() -> None:
+    body = bytearray(envelope([b'{"type":0,"timestamp":1,"data":"%b"}' % (rb"\ud83d" * 200_000)]))
+    before = bytes(body)
+    tracemalloc.start()
+    decode_upload(body)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert body == before
+    assert peak < 4 * len(body)
