@@ -92,7 +92,9 @@ class Zstd:
     """zstd (RFC 8878), with any number of frames."""
 
     def __init__(self) -> None:
-        self._frame = self._next()
+        # One for all frames, which may be empty and many: making one takes ten times as long as using it.
+        self._decompressor = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW_MAX)
+        self._frame = self._decompressor.decompressobj()
         self._begun = False
 
     def decode(self, data: bytes | bytearray) -> Iterator[bytes]:
@@ -101,7 +103,7 @@ class Zstd:
             rest = bytes(view[start : start + ZSTD_SLICE])
             while rest:
                 if self._frame.eof:
-                    self._frame = self._next()
+                    self._frame = self._decompressor.decompressobj()
                 self._begun = True
                 with _Named("zstd"):
                     piece = self._frame.decompress(rest)
@@ -112,10 +114,6 @@ class Zstd:
     def finish(self) -> None:
         if not (self._begun and self._frame.eof):
             raise BadEncoding("the zstd data ends too early")
-
-    @staticmethod
-    def _next() -> "zstandard.ZstdDecompressionObj":
-        return zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW_MAX).decompressobj()
 
 
 DECODERS: dict[str, type[Decoder]] = {"gzip": Gzip, "x-gzip": Gzip, "deflate": Deflate, "zstd": Zstd}

@@ -43,6 +43,10 @@ WHOLE: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
     "zstd": ("zstd", zstandard.compress),
     "zstd stream": ("zstd", zstd_stream),
     "zstd frames": ("zstd", lambda data: zstandard.compress(data[:HALF]) + zstd_stream(data[HALF:])),
+    "empty zstd frames": (
+        "zstd",
+        lambda data: 1000 * zstandard.compress(b"") + zstd_stream(data) + zstd_stream(b""),
+    ),
     "zstd with a skippable frame": (
         "zstd",
         lambda data: b"\x50\x2a\x4d\x18\3\0\0\0abc" + zstandard.compress(data),
