@@ -148,10 +148,12 @@ async def read_recording(
     headers = dict(CACHING)
     wait_s = wait_seconds(prefer)
     if wait_s is not None:
-        headers["Preference-Applied"] = f"wait={wait_s}"
+        waited = True
         if recording.status not in lifecycle.TERMINAL:
-            await services.watcher.changed(recording_id, recording.status, timeout_s=wait_s)
+            waited = await services.watcher.changed(recording_id, recording.status, timeout_s=wait_s)
             recording = await visible(request, recording_id)
+        if waited:  # else clients would ask again at once, for as long as nobody can wait
+            headers["Preference-Applied"] = f"wait={wait_s}"
     document = document_of(recording) if request.auth.may(Scope.READ) else status_of(recording)
     headers["ETag"] = etag_of(msgspec.json.encode(document))
     if recording.status not in lifecycle.TERMINAL:

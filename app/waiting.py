@@ -36,10 +36,13 @@ class Watcher:
         self._stopped = False
         self._task: asyncio.Task[None] | None = None
 
-    async def changed(self, recording_id: UUID, status: Status, *, timeout_s: float) -> None:
-        """Return when the recording is gone or has another status than `status`, or when the time is up."""
-        if self._stopped or timeout_s <= 0 or len(self._waiting) >= MOST_WAITING:
-            return
+    async def changed(self, recording_id: UUID, status: Status, *, timeout_s: float) -> bool:
+        """Return when the recording is gone or has another status than `status`, or when the time is up.
+
+        False, at once, when nobody can wait: too many do, or this process stops.
+        """
+        if self._stopped or len(self._waiting) >= MOST_WAITING:
+            return False
         waiting = _Waiting(recording_id, status, asyncio.Event())
         self._waiting.add(waiting)
         self._somebody_waits.set()
@@ -48,6 +51,7 @@ class Watcher:
                 await asyncio.wait_for(waiting.changed.wait(), timeout_s)
         finally:
             self._waiting.discard(waiting)
+        return True
 
     def stop(self) -> None:
         """Let go of everybody who waits, and let nobody wait any more. Call it in the event loop."""

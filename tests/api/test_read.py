@@ -10,6 +10,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from app import waiting
 from models import lifecycle
 from models.db import Database
 from models.tenancy import Scope
@@ -175,11 +176,11 @@ async def test_head_is_get_without_the_body(api: httpx.AsyncClient) -> None:
 
 async def test_a_wait_ends_when_the_status_changes(api: httpx.AsyncClient, database: Database) -> None:
     path = await create(api)
-    waiting = asyncio.create_task(api.get(path, headers={"Prefer": "respond-async, wait=30"}))
-    done, _ = await asyncio.wait([waiting], timeout=0.5)
+    held = asyncio.create_task(api.get(path, headers={"Prefer": "respond-async, wait=30"}))
+    done, _ = await asyncio.wait([held], timeout=0.5)
     assert not done
     await begin(database, path)
-    answer = await asyncio.wait_for(waiting, 20)
+    answer = await asyncio.wait_for(held, 20)
     assert answer.json()["status"] == "processing"
     assert answer.headers["Preference-Applied"] == "wait=30"
 
@@ -202,16 +203,25 @@ async def test_a_terminal_status_is_answered_at_once(api: httpx.AsyncClient, pro
 
 async def test_a_wait_ends_when_the_recording_is_deleted(api: httpx.AsyncClient) -> None:
     path = await create(api)
-    waiting = asyncio.create_task(api.get(path, headers={"Prefer": "wait=60"}))
-    await asyncio.wait([waiting], timeout=0.3)
+    held = asyncio.create_task(api.get(path, headers={"Prefer": "wait=60"}))
+    await asyncio.wait([held], timeout=0.3)
     await api.delete(path)
-    assert (await asyncio.wait_for(waiting, 20)).status_code == 404
+    assert (await asyncio.wait_for(held, 20)).status_code == 404
 
 
 @pytest.mark.parametrize("prefer", ["wait", "wait=", "wait=-1", "wait=x", "wait=1e9", "hurry=5", "await=5"])
 async def test_a_preference_that_cannot_be_read_is_ignored(api: httpx.AsyncClient, prefer: str) -> None:
     answer = await api.get(await create(api), headers={"Prefer": prefer})
     assert answer.status_code == 200
+    assert "Preference-Applied" not in answer.headers
+
+
+async def test_where_too_many_wait_already_the_preference_is_not_applied(
+    api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "MOST_WAITING", 0)
+    answer = await asyncio.wait_for(api.get(await create(api), headers={"Prefer": "wait=60"}), 20)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (200, "1")
     assert "Preference-Applied" not in answer.headers
 
 
