@@ -6,19 +6,52 @@ into a `SettingsError` of one line, which the entry points print before they exi
 
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
+from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
 
 T = TypeVar("T", bound=BaseSettings)
-CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 
 
 class SettingsError(Exception):
     """A setting is wrong or missing; the message is one line that names it and the fix."""
+
+
+def _one_of(value: str, *forms: str) -> str:
+    """`value`, if its scheme is that of one of the forms and its port is a number."""
+    try:
+        parts = urlsplit(value)
+        known = parts.port is None or parts.port >= 0
+    except ValueError:
+        known = False
+    if not known or not value.startswith(tuple(form.partition("…")[0] for form in forms)):
+        raise ValueError(f"must be {' or '.join(forms)}")
+    return value
+
+
+def _origins(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    origins = tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip())
+    for origin in origins:
+        if origin != "*" and not urlsplit(origin).netloc:
+            raise ValueError(f"{origin!r} is no origin: use * or https://…, separated by commas")
+    return origins
+
+
+PostgresUrl = Annotated[
+    str, AfterValidator(lambda v: _one_of(v, "postgresql://…host:port/database", "postgres://…"))
+]
+RedisUrl = Annotated[
+    str, AfterValidator(lambda v: _one_of(v, "redis://…host:port/number", "rediss://…", "unix://…"))
+]
+StorageUrl = Annotated[str, AfterValidator(lambda v: _one_of(v, "gs://…bucket", "file:///…path"))]
+PublicUrl = Annotated[str, AfterValidator(lambda v: _one_of(v, "https://…", "http://…"))]
+Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)]
 
 
 class Settings(BaseSettings):
@@ -28,15 +61,15 @@ class Settings(BaseSettings):
         env_prefix="TAPEDECK_", frozen=True, extra="ignore", populate_by_name=True
     )
 
-    database_url: str = Field(alias="DATABASE_URL")
-    redis_url: str = Field(alias="REDIS_URL")
-    storage_url: str = Field(alias="STORAGE_URL")
+    database_url: PostgresUrl = Field(alias="DATABASE_URL")
+    redis_url: RedisUrl = Field(alias="REDIS_URL")
+    storage_url: StorageUrl = Field(alias="STORAGE_URL")
     host: str = Field("127.0.0.1", alias="HOST")
     port: int = Field(8000, alias="PORT", ge=0, le=65535)
     storage_emulator_host: str | None = Field(None, alias="STORAGE_EMULATOR_HOST")
 
     secret_key: str = Field(min_length=32)
-    public_url: str | None = None
+    public_url: PublicUrl | None = None
 
     max_body_bytes: int = Field(64 * MIB, gt=0)
     max_events_bytes: int = Field(512 * MIB, gt=0)
@@ -59,42 +92,11 @@ class Settings(BaseSettings):
     ring_window: int = Field(64, ge=1, description="messages in Redis per queue")
     poll_s: float = Field(1, gt=0, description="how often the dispatcher looks when nobody wakes it")
     put_deadline_s: float = Field(120, gt=0, description="how long one put to storage may take")
-    cors_origins: CommaSeparated = ("*",)
-    trusted_proxies: CommaSeparated = ()
+    cors_origins: Origins = ("*",)
     job_timeout_s: float = Field(600, gt=0, description="an attempt that takes longer counts as a loss")
     drain_s: float = Field(10, ge=0, description="how long a worker that is stopped lets its jobs finish")
     sweep_s: float = Field(30, gt=0, description="how often the dispatcher sweeps what time made due")
     log_format: str = Field("text", pattern="^(text|json)$")
-
-    @field_validator("cors_origins", "trusted_proxies", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        return (
-            tuple(part.strip() for part in value.split(",") if part.strip())
-            if isinstance(value, str)
-            else value
-        )
-
-    @field_validator("database_url")
-    @classmethod
-    def _postgres(cls, value: str) -> str:
-        if not value.startswith(("postgresql://", "postgres://")):
-            raise ValueError("must start with postgresql://")
-        return value
-
-    @field_validator("redis_url")
-    @classmethod
-    def _redis(cls, value: str) -> str:
-        if not value.startswith(("redis://", "rediss://", "unix://")):
-            raise ValueError("must start with redis://, rediss:// or unix://")
-        return value
-
-    @field_validator("storage_url")
-    @classmethod
-    def _storage(cls, value: str) -> str:
-        if not value.startswith(("gs://", "file:///")):
-            raise ValueError("must be gs://bucket or file:///path")
-        return value
 
     @property
     def base_url(self) -> str:
@@ -117,11 +119,11 @@ class HomeSettings(BaseSettings):
     home: Path = Path(".tapedeck")
     host: str = Field("127.0.0.1", alias="HOST")
     port: int = Field(8000, alias="PORT", ge=0, le=65535)
-    database_url: str | None = Field(None, alias="DATABASE_URL")
-    redis_url: str | None = Field(None, alias="REDIS_URL")
-    storage_url: str | None = Field(None, alias="STORAGE_URL")
+    database_url: PostgresUrl | None = Field(None, alias="DATABASE_URL")
+    redis_url: RedisUrl | None = Field(None, alias="REDIS_URL")
+    storage_url: StorageUrl | None = Field(None, alias="STORAGE_URL")
     secret_key: str | None = None
-    public_url: str | None = None
+    public_url: PublicUrl | None = None
     first_keys: Path | None = Field(
         None, description="where the first tenant's keys are, or go; without it they are printed"
     )

@@ -11,7 +11,7 @@ import models.job
 import models.object
 import models.recording
 import models.tenancy  # noqa: F401  # importing a module declares its tables
-from models.db import async_url
+from models.db import async_url, connect
 
 MIGRATION_LOCK = 7_201_847_113  # any number: two migrations of one database must not run at once
 
@@ -27,7 +27,9 @@ def _run(connection: Connection) -> None:
 
 async def _connect_and_run() -> None:
     engine = create_async_engine(
-        async_url(context.config.attributes["database_url"]), poolclass=pool.NullPool
+        async_url(context.config.attributes["database_url"]),
+        poolclass=pool.NullPool,
+        connect_args={"async_creator_fn": connect},
     )
     try:
         async with engine.connect() as connection:

@@ -55,7 +55,7 @@ class Database:
             json_serializer=lambda value: msgspec.json.encode(value).decode(),
             json_deserializer=msgspec.json.decode,
             connect_args={
-                "async_creator_fn": _connect,
+                "async_creator_fn": connect,
                 "timeout": CONNECT_TIMEOUT_S,
                 "command_timeout": limit_s
                 + CONNECT_TIMEOUT_S,  # a server that froze answers no timeout of its own
@@ -108,7 +108,7 @@ def async_url(url: str) -> str:
     return "postgresql+asyncpg://" + url.split("://", 1)[1]
 
 
-async def _connect(*args: Any, **options: Any) -> Any:
+async def connect(*args: Any, **options: Any) -> Any:
     """Connect, and name every way of not getting there: a missing socket and several refusals are plain OSErrors."""
     try:
         return await asyncpg.connect(*args, **options)
