@@ -26,6 +26,8 @@ from replay.rrweb import (
 )
 
 ACTIVE_GAP_MS = 5000  # a pause between two interactions that still counts as activity
+NAVIGATIONS_MAX = 1000  # they are part of every answer that shows a recording
+HREF_MAX = 2048  # characters of a page's URL that are kept there; the tape keeps all
 VIEWPORT_MAX = 1_000_000  # px; beyond it a number is no viewport
 
 _CLICK = int(MouseInteraction.CLICK)
@@ -143,10 +145,11 @@ class Tally:
         return summary
 
     def navigations(self, order: Sequence[int], times: "array[float]") -> list[Navigation]:
-        """The pages in playing order, timed in whole ms from the first event."""
+        """The pages in playing order, timed in whole ms from the first event. The first ones, when they are too many."""
+        places = sorted(self.pages, key=lambda place: (times[place], place))
         return [
             Navigation(self.pages[place], math.floor(times[place] - times[order[0]]))
-            for place in sorted(self.pages, key=lambda place: (times[place], place))
+            for place in places[:NAVIGATIONS_MAX]
         ]
 
     def _look_into(self, place: int, event: bytes | Raw, kind: int) -> None:
@@ -156,7 +159,7 @@ class Tally:
         data = looked.data
         if kind == _META:
             if isinstance(data.href, str):
-                self.pages[place] = surrogates.storable(data.href)
+                self.pages[place] = surrogates.storable(data.href[:HREF_MAX])
             _note_viewport(self._meta_viewport, place, data)
         elif kind == _VIEWPORT_RESIZE:
             _note_viewport(self._resized_viewport, place, data)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from replay.plan import Claims
+from replay.summary import HREF_MAX, NAVIGATIONS_MAX
 from tests.replay.recordings import META, SCROLL, SNAPSHOT, START_MS, planned, warnings
 
 HOUR_MS = 3_600_000
@@ -126,6 +127,13 @@ def test_navigations_are_what_the_metas_say() -> None:
         ("https://b.example/", 100),
     ]
     assert done.summary.pages == 3
+
+
+def test_navigations_stay_small_however_many_and_long_the_urls_are() -> None:
+    done = planned([event(4, at, {"href": "x" * 100_000}) for at in range(NAVIGATIONS_MAX + 5)])
+    assert len(done.navigations) == NAVIGATIONS_MAX
+    assert {len(page.url) for page in done.navigations} == {HREF_MAX}
+    assert done.summary.pages == NAVIGATIONS_MAX + 5
 
 
 def test_the_duration_is_from_the_first_to_the_last_event() -> None:
