@@ -64,7 +64,14 @@ class Deck:
 
     def __init__(self, configured: HomeSettings, home: Home, console: Console) -> None:
         port = configured.port or free_port()
-        if not port_is_free(port, configured.host):
+        try:
+            free = port_is_free(port, configured.host)
+        except OSError as error:
+            raise Exit(
+                f"cannot listen on {configured.host}: {error.strerror}; set HOST to an address of this machine",
+                2,
+            ) from error
+        if not free:
             raise Exit(f"port {port} of {configured.host} is in use: set PORT to another", 2)
         self.home = home
         self.console = console

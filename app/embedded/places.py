@@ -1,5 +1,6 @@
 """Where a server may live and as whom: users, folders, copies of binaries, ports, files that keep a secret."""
 
+import errno
 import os
 import pwd
 import secrets
@@ -106,13 +107,16 @@ def own(path: Path, account: leash.Account | None) -> Path:
 
 
 def port_is_free(port: int, host: str = LOOPBACK) -> bool:
-    """Could a server listen there now?"""
+    """Could a server listen there now? Raises OSError when `host` is no address of this machine."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        with suppress(OSError):
+        try:
             probe.bind((host, port))
-            return True
-    return False
+        except OSError as error:
+            if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                return False
+            raise
+    return True
 
 
 def free_port() -> int:
