@@ -55,7 +55,7 @@ class Tracing:
             log.info(
                 "request",
                 method=scope["method"],
-                path=scope["path"],
+                path=scope["raw_path"].decode("ascii", "backslashreplace"),  # as sent: no control characters
                 status=status,
                 ms=round((time.perf_counter() - began) * 1000, 1),
             )
