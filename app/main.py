@@ -120,6 +120,7 @@ async def _check_start(db: Database) -> None:
     loop = asyncio.get_running_loop()
     until = loop.time() + START_PATIENCE_S
     head = await asyncio.to_thread(migrate.head)
+    said = False
     while True:
         try:
             await check_server(db, head=head)
@@ -129,7 +130,9 @@ async def _check_start(db: Database) -> None:
         except Exception as error:
             if not is_away(error) or loop.time() >= until:
                 raise CannotStart(f"DATABASE_URL: Postgres cannot be used: {_line(error)}") from None
-            log.warning("waiting_for_postgres", error=_line(error))
+            if not said:
+                log.warning("waiting_for_postgres", up_to_s=START_PATIENCE_S, error=_line(error))
+            said = True
             await asyncio.sleep(START_PAUSE_S)
 
 
