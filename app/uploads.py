@@ -41,7 +41,8 @@ async def check_upload(body: bytearray, apart: asyncio.Semaphore, *, digest: boo
 
 async def _check_apart(body: bytearray, *, digest: bool) -> Upload:
     child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "app.checking", str(len(body)), str(int(digest))),
+        # -P: "app" is ours, not that of the working directory
+        *(sys.executable, "-P", "-m", "app.checking", str(len(body)), str(int(digest))),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )

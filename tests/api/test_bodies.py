@@ -5,6 +5,7 @@ import gzip
 import resource
 import zlib
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import httpx
 import pytest
@@ -320,6 +321,16 @@ async def test_a_crowded_body_is_accepted_like_any_other(
         api, zstandard.compress(body.replace(b'"type": 4', b'"type" 4')), **{"Content-Encoding": "zstd"}
     )
     assert "byte" in problem["detail"]
+
+
+async def test_a_crowded_body_is_accepted_wherever_the_service_was_started(
+    api: httpx.AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "app.py").write_text("raise SystemExit('not this one')")
+    monkeypatch.chdir(tmp_path)
+    body = upload(events(), client_info={"crowd": [1] * 4_200_000})
+    answer = await api.post(PATH, content=zstandard.compress(body), headers={"Content-Encoding": "zstd"})
+    assert answer.status_code == 201, answer.text
 
 
 @pytest.mark.parametrize("element", [b"{}", b"1", b'""', b"[]"])
