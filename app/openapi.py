@@ -8,14 +8,11 @@ from typing import Any
 
 from litestar import HttpMethod, Request, get
 from litestar.handlers import HTTPRouteHandler
-from litestar.openapi import OpenAPIConfig
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.plugins import ScalarRenderPlugin
 from litestar.openapi.spec import (
     Components,
-    Example,
     License,
-    OpenAPIHeader,
     OpenAPIMediaType,
     OpenAPIResponse,
     Operation,
@@ -29,32 +26,11 @@ from litestar.types import Method
 
 from app import examples
 from app.errors import PROBLEM_JSON, STATUS, ApiError, Code, Problem
+from app.openapi_complete import CompleteConfig, Shown, header_objects
 from replay.envelope import NAME_MAX, SAFE_INTEGER
 
 JSON, NDJSON = "application/json", "application/x-ndjson"
 ALWAYS = (Code.UNAUTHORIZED, Code.FORBIDDEN, Code.INTERNAL_ERROR, Code.UNAVAILABLE)
-
-_HEADERS = {
-    "Location": "Where the recording is.",
-    "Retry-After": "Seconds after which it is worth asking again.",
-    "ETag": "Send it back in If-None-Match to get 304 while nothing changed.",
-    "Idempotency-Replayed": "`true` when this is the first answer again.",
-    "Preference-Applied": "`wait=20`: the preference that was honoured.",
-    "WWW-Authenticate": "How to authenticate (RFC 9110).",
-    "Accept-Encoding": "The content encodings that are understood.",
-    "Vary": "The request headers that the answer depends on.",
-    "Cache-Control": "`private, no-cache`: keep it, and revalidate.",
-    "Content-Encoding": "`zstd`, `gzip`, or absent.",
-    "Content-Length": "Bytes of the body as sent, where known.",
-    "Allow": "The methods that there are.",
-}
-_HEADERS_OF_ERRORS = {
-    401: ("WWW-Authenticate",),
-    415: ("Accept-Encoding",),
-    405: ("Allow",),
-    429: ("Retry-After",),
-    503: ("Retry-After",),
-}
 
 
 def problems(*codes: Code) -> dict[int, ResponseSpec]:
@@ -68,7 +44,7 @@ def problems(*codes: Code) -> dict[int, ResponseSpec]:
             generate_examples=False,
             media_type=PROBLEM_JSON,
             description=" or ".join(f"`{code.value}`" for code in of_status),
-            examples=[Example(id=code.value, value=_problem(code)) for code in of_status],
+            examples=[Shown(id=code.value, value=_problem(code)) for code in of_status],
         )
         for status, of_status in sorted(by_status.items())
     }
@@ -128,15 +104,13 @@ def _operation(
                 if status != "400" or PROBLEM_JSON in _content(response)  # Litestar adds a 400 of its own
             }
             answer = responses[str(int(success))]
-            answer.description, answer.headers = description, _headers(headers)
+            answer.description, answer.headers = description, header_objects(headers)
             for media_type, found in (content or {}).items():
                 schema = found.schema or _content(answer)[media_type].schema
                 _content(answer)[media_type] = OpenAPIMediaType(schema=schema, examples=found.examples)
             for status, text in (more or {}).items():
-                responses[str(status)] = OpenAPIResponse(text, headers=_headers(headers))
-            for status, names in _HEADERS_OF_ERRORS.items():
-                if str(status) in responses:
-                    responses[str(status)].headers = _headers(names)
+                kept = [name for name in headers if not name.startswith("Content-")]
+                responses[str(status)] = OpenAPIResponse(text, headers=header_objects(kept))
             self.responses = responses
 
     return Described
@@ -149,15 +123,10 @@ def _content(response: Any) -> dict[str, OpenAPIMediaType]:
     return content
 
 
-def _headers(names: Sequence[str]) -> dict[str, Any]:
-    text = Schema(type=OpenAPIType.STRING)
-    return {name: OpenAPIHeader(schema=text, description=_HEADERS[name]) for name in names}
-
-
 def _shown(schema: Schema | None = None, **shown: Any) -> OpenAPIMediaType:
     """A media type with an example for each keyword, named after it."""
     return OpenAPIMediaType(
-        schema=schema, examples={name: Example(value=value) for name, value in shown.items()}
+        schema=schema, examples={name: Shown(value=value) for name, value in shown.items()}
     )
 
 
@@ -286,7 +255,7 @@ def _operation_id(handler: HTTPRouteHandler, method: Method, _: Any) -> str:
 
 DOCS_PATH = "/docs"
 
-CONFIG = OpenAPIConfig(
+CONFIG = CompleteConfig(
     title="Tapedeck",
     version=version("tapedeck"),
     summary="A backend for browser session recordings: accepted in milliseconds, never lost, never stuck.",

@@ -4,13 +4,19 @@ from typing import Any
 
 import httpx
 import msgspec
+import openapi_spec_validator
 import pytest
+from jsonschema import Draft202012Validator
 
 from app import documents, examples
+from app.cors import EXPOSED
 from app.errors import STATUS, Code, Problem
+from app.recordings import IDEMPOTENCY_KEY_MAX
 from replay.envelope import decode_upload
 from tests.api.conftest import Process
+from tests.api.test_create import PATH
 from tests.api.test_read import create, id_in
+from tests.factories import events, upload
 
 
 @pytest.fixture
@@ -28,6 +34,112 @@ def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
         for path, item in document["paths"].items()
         for method, operation in item.items()
     }
+
+
+def check(document: dict[str, Any], schema: dict[str, Any], value: Any) -> None:
+    """The value is as the schema says, whose references lead into the document."""
+    whole = {"components": document["components"], **schema}
+    Draft202012Validator(whole, format_checker=Draft202012Validator.FORMAT_CHECKER).validate(value)
+
+
+def check_answer(document: dict[str, Any], answer: httpx.Response) -> None:
+    """Its operation lists this status, media type and these headers, and the body is as its schema says."""
+    method, path = answer.request.method, answer.request.url.path.rstrip("/")
+    if path.startswith(f"{PATH}/"):
+        recording_id = path.removeprefix(f"{PATH}/").partition("/")[0]
+        path = path.replace(recording_id, "{recording_id}")
+    said = operations(document)[f"{method} {path}"]["responses"][str(answer.status_code)]
+    of_interest = {name.lower() for name in EXPOSED.split(", ")} | {"content-encoding", "www-authenticate"}
+    assert set(answer.headers) & of_interest <= {name.lower() for name in said["headers"]}
+    assert "x-request-id" in answer.headers
+    if answer.content:
+        media_type = answer.headers["Content-Type"].partition(";")[0]
+        check(document, said["content"][media_type]["schema"], answer.json())
+    else:
+        assert "content" not in said
+
+
+async def test_it_is_valid_openapi(document: dict[str, Any]) -> None:
+    openapi_spec_validator.validate(document)
+
+
+async def test_every_example_is_as_its_schema_says(document: dict[str, Any]) -> None:
+    checked = 0
+    for operation in operations(document).values():
+        for place in (operation.get("requestBody", {}), *operation["responses"].values()):
+            for media_type in place.get("content", {}).values():
+                for example in media_type.get("examples", {}).values():
+                    check(document, media_type["schema"], example["value"])
+                    checked += 1
+    assert checked > 60
+    recording = operations(document)[f"GET {PATH}/{{recording_id}}"]["responses"]["200"]
+    shown = recording["content"]["application/json"]["examples"]
+    assert [one["value"] for one in shown.values()] == [
+        examples.RECORDING,
+        examples.FAILED,
+        examples.STATUS,
+    ]
+
+
+async def test_real_answers_are_as_it_says(
+    api: httpx.AsyncClient,
+    ingest: httpx.AsyncClient,
+    anyone: httpx.AsyncClient,
+    process_it: Process,
+    document: dict[str, Any],
+) -> None:
+    async def get(client: httpx.AsyncClient, path: str, status: int, **headers: str) -> httpx.Response:
+        answer = await client.get(path, headers=headers)
+        assert answer.status_code == status, answer.text
+        check_answer(document, answer)
+        return answer
+
+    created = await ingest.post(PATH, content=upload([*events(5), {"type": 3}], event_count=7))
+    check_answer(document, created)
+    path = created.headers["Location"]
+    await get(api, path, 200, Prefer="wait=0")
+    await get(ingest, path, 200)
+    early = await get(api, f"{path}/events", 409)
+    assert early.json()["code"] == "not_ready"
+    assert early.headers["Retry-After"]
+    await process_it(id_in(path))
+
+    ready = await get(api, path, 200)
+    assert ready.json()["status"] == "ready"
+    assert set(ready.json()) == set(document["components"]["schemas"]["RecordingDocument"]["required"])
+    assert set(ready.json()["summary"]) == set(document["components"]["schemas"]["Summary"]["required"])
+    assert ready.json()["navigations"] == [{"url": "https://app.example.com/login", "timestamp_ms": 0}]
+    await get(api, path, 304, **{"If-None-Match": ready.headers["ETag"]})
+    await get(ingest, path, 200)
+    await get(api, PATH, 200)
+    for part in ("events", "logs"):
+        read = await get(api, f"{path}/{part}", 200, **{"Accept-Encoding": "gzip"})
+        await get(
+            api, f"{path}/{part}", 304, **{"Accept-Encoding": "gzip", "If-None-Match": read.headers["ETag"]}
+        )
+    await get(api, f"{path}/events?from_ms=-1", 400)
+    await get(api, f"{path}/events", 406, Accept="text/html")
+    await get(ingest, PATH, 403)
+    await get(anyone, PATH, 401)
+    await get(anyone, "/health", 200)
+    await get(anyone, "/ready", 200)
+    check_answer(document, await api.post(PATH, content=b"{}"))
+    check_answer(document, await api.post(PATH, content=b"", headers={"Content-Encoding": "br"}))
+    check_answer(document, await api.post(f"{path}/retry"))
+    check_answer(document, await api.delete(path))
+    await get(api, path, 404)
+
+
+async def test_a_failed_recording_is_as_it_says(
+    api: httpx.AsyncClient, process_it: Process, document: dict[str, Any]
+) -> None:
+    path = await create(api, upload([{"type": 3}]))
+    await process_it(id_in(path))
+    read = await api.get(path)
+    assert read.json()["status"] == "failed"
+    check_answer(document, read)
+    check_answer(document, await api.get(f"{path}/events"))
+    check_answer(document, await api.post(f"{path}/retry"))
 
 
 async def test_every_operation_is_there(document: dict[str, Any]) -> None:
@@ -102,10 +214,22 @@ async def test_headers_and_parameters_are_listed(document: dict[str, Any]) -> No
     assert {one["name"] for one in listed["parameters"]} == {
         "limit", "cursor", "project_id", "status", "session_id", "fingerprint",
     }  # fmt: skip
-    events = by_name["GET /api/v1/recordings/{recording_id}/events"]
-    assert set(events["responses"]["200"]["content"]) == {"application/json", "application/x-ndjson"}
-    assert {"304", "404", "406", "409"} <= set(events["responses"])
-    assert {"from_ms", "to_ms", "align"} <= {one["name"] for one in events["parameters"]}
+    (key,) = create_["parameters"]
+    assert key["name"] == "Idempotency-Key"
+    assert (key["schema"]["minLength"], key["schema"]["maxLength"]) == (1, IDEMPOTENCY_KEY_MAX)
+    assert "Retry-After" in create_["responses"]["409"]["headers"]
+    assert "Retry-After" in by_name["GET /ready"]["responses"]["503"]["headers"]
+    for name, operation in by_name.items():
+        for status, answer in operation["responses"].items():
+            assert "X-Request-Id" in answer["headers"], (name, status)
+    playback = by_name["GET /api/v1/recordings/{recording_id}/events"]
+    assert set(playback["responses"]["200"]["content"]) == {"application/json", "application/x-ndjson"}
+    assert {"304", "404", "406", "409"} <= set(playback["responses"])
+    assert "Retry-After" in playback["responses"]["409"]["headers"]
+    assert not {"Content-Encoding", "Content-Length"} & set(playback["responses"]["304"]["headers"])
+    schemas = {one["name"]: one["schema"] for one in playback["parameters"]}
+    assert schemas["from_ms"]["minimum"] == schemas["to_ms"]["minimum"] == 0
+    assert "align" in schemas
 
 
 async def test_the_examples_are_what_the_service_takes_and_gives(
