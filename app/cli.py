@@ -6,6 +6,7 @@ A module is imported when its command runs, so that `tapedeck send` need not wai
 import sys
 from importlib import import_module
 from importlib.metadata import version
+from types import ModuleType
 from typing import Annotated, Any
 
 import typer
@@ -27,20 +28,40 @@ COMMANDS = {
     "retry": "app.commands.retry",
     "delete": "app.commands.delete",
 }
+# name: the module whose COMMANDS are its sub-commands
+GROUPS = {
+    "keys": "app.commands.keys",
+}
 
 
 class Lazily(TyperGroup):
     """A group that imports its commands one by one, when somebody asks for them."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return list(COMMANDS)
+        return [*COMMANDS, *GROUPS]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name in GROUPS:
+            return _group(cmd_name, import_module(GROUPS[cmd_name]))
         if cmd_name not in COMMANDS:
             return None
         single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
         single.command(cmd_name, epilog=EXIT_STATUS)(import_module(COMMANDS[cmd_name]).command)
         return typer.main.get_command(single)
+
+
+def _group(name: str, module: ModuleType) -> Any:
+    group = typer.Typer(
+        name=name,
+        help=module.HELP,
+        epilog=EXIT_STATUS,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    for sub_command, function in module.COMMANDS.items():
+        group.command(sub_command, epilog=EXIT_STATUS)(function)
+    return typer.main.get_group(group)
 
 
 app = typer.Typer(

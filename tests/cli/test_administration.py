@@ -1,0 +1,154 @@
+"""Administration from a terminal: against a real database, next to a deck that runs on it."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from app.embedded.places import free_port
+from models.db import Database
+from tests.api.tenants import new_tenant
+from tests.cli.conftest import Tapedeck
+from tests.deck import Deck
+from tests.factories import Deckhand
+from tests.servers import Addresses
+
+OPERATOR = "operator@tapedeck.local"
+
+
+@pytest.fixture
+def admin(deck: Deck, tmp_path: Path) -> Tapedeck:
+    """The command where DATABASE_URL is the deck's, without any API key."""
+    return Tapedeck(tmp_path, DATABASE_URL=deck.database_url)
+
+
+@pytest.fixture
+async def db(deck: Deck) -> AsyncIterator[Database]:
+    """The database of `deck`."""
+    db = Database(deck.database_url)
+    yield db
+    await db.close()
+
+
+async def status(deck: Deck, key: str) -> int:
+    async with deck.client(key) as client:
+        return (await client.get("/api/v1/recordings?limit=1")).status_code
+
+
+async def test_a_key_opens_the_api_until_it_is_revoked(deck: Deck, admin: Tapedeck) -> None:
+    created = await admin(
+        "keys",
+        "create",
+        "Dashboards",
+        "--user",
+        OPERATOR.upper(),
+        "--scope",
+        "read",
+        "--scope",
+        "ingest",
+        "--json",
+    )
+    assert (created.status, created.err) == (0, "")
+    key = created.json
+    assert (key["name"], key["user"], key["scopes"]) == ("Dashboards", OPERATOR, ["ingest", "read"])
+    assert key["key"].startswith(key["hint"])
+    assert await status(deck, key["key"]) == 200
+
+    listed = await admin("keys", "list", "--json")
+    assert {**listed.json["keys"][-1], "key": key["key"]} == key
+    assert key["key"].encode() not in listed.out
+    shown = (await admin("keys", "list", "--tenant", key["tenant_id"])).out.decode()
+    assert f"{key['hint']}…" in shown
+    assert key["key"] not in shown
+
+    revoked = await admin("keys", "revoke", key["id"])
+    assert (revoked.status, revoked.out.decode()) == (0, f"{key['id']}  revoked\n")
+    assert await status(deck, key["key"]) == 401
+    again = await admin("keys", "revoke", key["id"])
+    assert again.status == 0
+    assert b"was revoked before, at 20" in again.out
+    at = (await admin("keys", "revoke", key["id"], "--json")).json["revoked"][0]["revoked_at"]
+    assert (await admin("keys", "list", "--json")).json["keys"][-1]["revoked_at"] == at
+    assert key["id"] not in (await admin("keys", "list", "--valid")).out.decode()
+
+
+async def test_a_key_is_shown_to_people_once_and_may_ingest_only(deck: Deck, admin: Tapedeck) -> None:
+    said = await admin("keys", "create", "Extension", "--user", OPERATOR)
+    assert said.status == 0
+    assert said.err == "tapedeck: keep the key: it is not shown again\n"
+    (secret,) = (line.split()[1] for line in said.out.decode().splitlines() if line.startswith("key "))
+    assert await status(deck, secret) == 403
+    assert secret not in (await admin("keys", "list")).out.decode()
+
+
+async def test_several_keys_are_revoked_and_those_that_are_not_there_are_told(admin: Tapedeck) -> None:
+    made = [(await admin("keys", "create", "Old", "--user", OPERATOR, "--json")).json["id"] for _ in range(2)]
+    absent = str(uuid4())
+    said = await admin("keys", "revoke", made[0], absent, made[1], "--json")
+    assert said.status == 1
+    assert said.err == f"tapedeck: {absent}: there is no such key; see `tapedeck keys list`\n"
+    assert [revoked["id"] for revoked in said.json["revoked"]] == made
+
+
+async def test_a_refusal_names_the_field_and_what_would_be_right(
+    deck: Deck, admin: Tapedeck, db: Database
+) -> None:
+    hand: Deckhand = await new_tenant(db)
+    stranger = hand.api_key.project_id
+    poor = hand.keys.operator_email
+    for arguments, told in (
+        (
+            ["--user", "nobody@example.com"],
+            "user: there is no user nobody@example.com; see `tapedeck users list`",
+        ),
+        (["--user", "nobody"], "user: must look like name@example.com, with at most 254 characters"),
+        (
+            ["--user", OPERATOR, "--project", stranger],
+            f"project: there is no project {stranger} in the tenant",
+        ),
+        (["--user", poor], f"scope: {poor} lacks ingest; their scopes: none"),
+    ):
+        said = await admin("keys", "create", "A key", *arguments)
+        assert (said.status, said.out) == (1, b"")
+        assert said.err.startswith(f"tapedeck: {told}")
+        assert said.err.count("\n") == 1
+    assert (await admin("keys", "create", "A key", "--user", OPERATOR, "--scope", "all")).status == 2
+    assert (await admin("keys", "revoke", "no-id")).status == 2
+
+
+async def test_the_embedded_deck_is_found_through_its_home(deck: Deck, tmp_path: Path) -> None:
+    tapedeck = Tapedeck(tmp_path)
+    (tmp_path / "home").mkdir()
+    file = tmp_path / "home" / "credentials.json"
+    file.write_text(json.dumps({"url": deck.url, "database_url": deck.database_url}))
+    assert deck.keys.api_key[:8].encode() in (await tapedeck("keys", "list")).out
+    file.write_text("{}")
+    said = await tapedeck("keys", "list")
+    assert said.status == 2
+    assert str(file) in said.err
+    file.unlink()
+    said = await tapedeck("keys", "list")
+    assert said.status == 2
+    assert "set DATABASE_URL" in said.err
+
+
+async def test_a_database_that_cannot_be_used_is_one_line(servers: Addresses, tmp_path: Path) -> None:
+    for url, ends, told in (
+        (f"postgresql://127.0.0.1:{free_port()}/x", 3, "cannot reach Postgres"),
+        (servers.database("absent"), 2, "does not exist"),
+        (servers.database_url, 2, "run `tapedeck migrate`"),
+        ("postgresql://127.0.0.1:port/x", 2, "port"),
+        ("mysql://127.0.0.1/x", 2, "must be postgresql://"),
+    ):
+        said = await Tapedeck(tmp_path, DATABASE_URL=url)("keys", "list")
+        assert (said.status, said.out) == (ends, b""), said.err
+        assert said.err.startswith("tapedeck: DATABASE_URL: ")
+        assert told in said.err
+        assert said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["keys", "keys create", "keys list", "keys revoke"])
+async def test_the_exit_status_is_in_the_help(command: str, tapedeck: Tapedeck) -> None:
+    assert "Exit status: 0 done" in (await tapedeck(*command.split(), "--help")).out.decode()
