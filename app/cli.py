@@ -30,6 +30,9 @@ COMMANDS = {
 }
 # name: the module whose COMMANDS are its sub-commands
 GROUPS = {
+    "tenants": "app.commands.tenants",
+    "projects": "app.commands.projects",
+    "users": "app.commands.users",
     "keys": "app.commands.keys",
 }
 

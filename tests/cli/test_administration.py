@@ -6,8 +6,10 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from argon2 import PasswordHasher
 
 from app.embedded.places import free_port
+from models import administration
 from models.db import Database
 from tests.api.tenants import new_tenant
 from tests.cli.conftest import Tapedeck
@@ -149,6 +151,77 @@ async def test_a_database_that_cannot_be_used_is_one_line(servers: Addresses, tm
         assert said.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("command", ["keys", "keys create", "keys list", "keys revoke"])
+async def test_a_tenant_of_one_s_own_from_nothing_to_a_key_that_works(deck: Deck, admin: Tapedeck) -> None:
+    tenant = (await admin("tenants", "create", "Kim's shop", "--json")).json
+    project = (await admin("projects", "create", "Checkout", "--tenant", tenant["id"], "--json")).json
+    email = f"{tenant['id']}@example.com"
+    made = await admin(
+        "users", "create", email, "--project", project["id"], "--password", "generate", "--json"
+    )
+    assert (made.status, made.err) == (0, "")
+    user = made.json
+    assert (user["tenant_id"], user["default_project_id"]) == (tenant["id"], project["id"])
+    assert user["scopes"] == ["ingest", "read", "manage"]
+    key = (await admin("keys", "create", "Mine", "--user", email, "--scope", "read", "--json")).json
+    async with deck.client(key["key"]) as client:
+        assert (await client.get("/api/v1/recordings")).json()["recordings"] == []
+
+    password = user.pop("password")
+    listed = await admin("users", "list", "--tenant", tenant["id"], "--json")
+    assert listed.json == {"users": [user]}
+    assert user["has_password"]
+    assert password.encode() not in listed.out
+    assert (await admin("projects", "list", "--tenant", tenant["id"], "--json")).json == {
+        "projects": [project]
+    }
+    assert tenant in (await admin("tenants", "list", "--json")).json["tenants"]
+    for what, shown in (("tenants", tenant["name"]), ("projects", project["id"]), ("users", email)):
+        assert shown in (await admin(what, "list")).out.decode()
+
+    revoked = await admin("users", "revoke", email.upper())
+    assert revoked.out.decode() == f"{email}  revoked, and 1 key\n"
+    assert await status(deck, key["key"]) == 401
+    assert (await admin("users", "revoke", email)).out.decode() == f"{email}  was revoked before\n"
+    assert (await admin("users", "revoke", email, "--json")).json == {"email": email, "keys_revoked": 0}
+    assert not (await admin("users", "list", "--tenant", tenant["id"], "--json")).json["users"][0][
+        "has_password"
+    ]
+
+
+async def test_a_password_is_read_and_only_its_hash_is_stored(admin: Tapedeck, db: Database) -> None:
+    hand = await new_tenant(db)
+    create = ("users", "create", f"{uuid4()}@example.com", "--project", hand.api_key.project_id)
+    for options, stdin, told in (
+        ((), b"", "there is nobody to ask"),
+        (("--password", "stdin"), b"short\n", "must be 12 to 1024 printable characters"),
+        (("--password", "stdin"), b"", "must be 12 to 1024 printable characters"),
+        (("--password", "my own password"), b"", "is not one of"),
+    ):
+        said = await admin(*create, *options, stdin=stdin)
+        assert (said.status, said.out) == (2, b"")
+        assert told in said.err
+    said = await admin(*create, "--password", "stdin", stdin="köhler's own pässword\n".encode())
+    assert (said.status, said.err) == (0, "")
+    user = (await administration.users(db, hand.tenant_id))[-1]
+    assert user.password_hash is not None
+    assert PasswordHasher().verify(user.password_hash, "köhler's own pässword")
+    said = await admin(*create, "--password", "none")
+    assert (said.status, said.err) == (
+        1,
+        f"tapedeck: email: there is a user {user.email} already: give another\n",
+    )
+
+
+async def test_what_a_project_or_a_user_belongs_to_must_be_there(admin: Tapedeck) -> None:
+    absent = uuid4()
+    said = await admin("projects", "create", "Shop", "--tenant", absent)
+    assert said.err == f"tapedeck: tenant: there is no tenant {absent}; see `tapedeck tenants list`\n"
+    said = await admin("users", "create", "kim@example.com", "--project", absent, "--password", "none")
+    assert said.err == f"tapedeck: project: there is no project {absent}; see `tapedeck projects list`\n"
+    said = await admin("tenants", "create", "")
+    assert (said.status, said.err) == (1, "tapedeck: name: must be 1 to 200 printable characters\n")
+
+
+@pytest.mark.parametrize("command", ["keys", "keys create", "tenants list", "projects", "users revoke"])
 async def test_the_exit_status_is_in_the_help(command: str, tapedeck: Tapedeck) -> None:
     assert "Exit status: 0 done" in (await tapedeck(*command.split(), "--help")).out.decode()
