@@ -166,7 +166,7 @@ async def create_key(
         user = await _user(session, email, shared=True)  # their scopes stay until this key is there
         if lacking := [scope for scope in _ordered(scopes) if scope not in user.scopes]:
             has = ", ".join(user.scopes) or "none"
-            raise Refused("scope", f"{user.email} lacks {', '.join(lacking)}; their scopes: {has}")
+            raise Refused("scope", f"{user.email} lacks {', '.join(lacking)}: ask for what they have ({has})")
         project = await session.get(Project, project_id or user.default_project_id)
         if project is None or project.tenant_id != user.tenant_id:
             raise Absent("project", f"there is no project {project_id} in the tenant of {user.email}")

@@ -1,6 +1,9 @@
 """Administration from a terminal: against a real database, next to a deck that runs on it."""
 
+import asyncio
 import json
+import os
+import pty
 from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import uuid4
@@ -12,7 +15,7 @@ from app.embedded.places import free_port
 from models import administration
 from models.db import Database
 from tests.api.tenants import new_tenant
-from tests.cli.conftest import Tapedeck
+from tests.cli.conftest import COMMAND, Tapedeck
 from tests.deck import Deck
 from tests.factories import Deckhand
 from tests.servers import Addresses
@@ -110,7 +113,7 @@ async def test_a_refusal_names_the_field_and_what_would_be_right(
             ["--user", OPERATOR, "--project", stranger],
             f"project: there is no project {stranger} in the tenant",
         ),
-        (["--user", poor], f"scope: {poor} lacks ingest; their scopes: none"),
+        (["--user", poor], f"scope: {poor} lacks ingest: ask for what they have (none)"),
     ):
         said = await admin("keys", "create", "A key", *arguments)
         assert (said.status, said.out) == (1, b"")
@@ -210,6 +213,34 @@ async def test_a_password_is_read_and_only_its_hash_is_stored(admin: Tapedeck, d
         1,
         f"tapedeck: email: there is a user {user.email} already: give another\n",
     )
+
+
+async def test_a_password_is_asked_for_twice_at_a_terminal(admin: Tapedeck, db: Database) -> None:
+    hand = await new_tenant(db)
+    ours, theirs = pty.openpty()
+    email = f"{uuid4()}@example.com"
+    process = await asyncio.create_subprocess_exec(
+        *(COMMAND, "users", "create", email, "--project", str(hand.api_key.project_id)),
+        stdin=theirs,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=theirs,
+        env=admin.environment,
+        start_new_session=True,  # it must not find the terminal that the tests run in
+    )
+    os.close(theirs)
+    shown = b""
+    for prompt in (b"Password: ", b"confirmation: "):
+        while not shown.endswith(prompt):
+            shown += await asyncio.to_thread(os.read, ours, 1000)
+        os.write(ours, b"correct horse battery\n")
+    out, _ = await process.communicate()
+    os.close(ours)
+    assert process.returncode == 0
+    assert email.encode() in out
+    assert b"correct" not in shown + out
+    user = (await administration.users(db, hand.tenant_id))[-1]
+    assert user.password_hash is not None
+    assert PasswordHasher().verify(user.password_hash, "correct horse battery")
 
 
 async def test_what_a_project_or_a_user_belongs_to_must_be_there(admin: Tapedeck) -> None:
