@@ -1,8 +1,8 @@
 """From a decompressed body to what is stored of it: check the envelope, compress the payload.
 
 Run as a program it is the child process of `app.uploads`: one body, from standard input, in bounded memory. It answers
-with a line of JSON and, if the body is fit, the payload; it dies without an answer when it needs more memory than it
-may have.
+with a line of JSON and, if the body is fit, the payload; when it needs more memory than it may have, it ends without an
+answer, with the status `OUT_OF_MEMORY` or by a signal.
 """
 
 import hashlib
@@ -19,6 +19,7 @@ from replay.envelope import BadEnvelope, Navigation, decode_upload
 LEVEL = 3
 NAVIGATIONS_BYTES = 1024 * 1024  # as JSON; they are part of every answer
 SPARE_BYTES = 1024 * 1024 * 1024
+OUT_OF_MEMORY = 3  # exit status
 COPIES = 3  # the body, what it is compressed to, and the answer
 
 
@@ -75,7 +76,7 @@ def main(length: int, digest: bool) -> None:
     except BadEnvelope as error:
         answer, payload = Answer(refusal=(error.message, error.field)), b""
     except MemoryError:
-        sys.exit(1)
+        sys.exit(OUT_OF_MEMORY)
     else:
         payload, upload.payload = upload.payload, b""
         answer = Answer(upload)

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import msgspec
 
-from app.checking import Answer, Upload, check
+from app.checking import OUT_OF_MEMORY, Answer, Upload, check
 from app.errors import ApiError, Code, invalid
 from replay.envelope import BadEnvelope
 
@@ -54,12 +54,15 @@ async def _check_apart(body: bytearray, *, digest: bool) -> Upload:
                 child.stdin.write(body[start : start + PIPE_BYTES])
                 await child.stdin.drain()
         answer, _, payload = (await child.stdout.read()).partition(b"\n")
+        status = await child.wait()
     finally:
         if child.returncode is None:
             with suppress(ProcessLookupError):
                 child.kill()
             await child.wait()
-    if not answer:
+    if status >= 0 and status not in (0, OUT_OF_MEMORY):
+        raise RuntimeError(f"app.checking ended with status {status}; standard error has why")
+    if status != 0:
         detail = "The body holds more events than any recording can have."
         raise ApiError(Code.PAYLOAD_TOO_LARGE, detail)
     found = msgspec.json.decode(answer, type=Answer)

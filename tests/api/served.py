@@ -26,6 +26,7 @@ class Served:
     host: str
     port: int
     stop: Callable[[], None]
+    free_bytes: Callable[[], int]  # of the budget that all bodies share
 
     @property
     def url(self) -> str:
@@ -73,7 +74,7 @@ def served(settings: Settings) -> Iterator[Served]:
     try:
         if not server.started:
             raise DidNotStart
-        yield Served("127.0.0.1", listener.getsockname()[1], server.stop)
+        yield Served("127.0.0.1", listener.getsockname()[1], server.stop, lambda: app._services.budget.free)
     finally:
         server.stop()
         thread.join()

@@ -3,12 +3,14 @@
 import asyncio
 import gzip
 import resource
+import sys
 import zlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import httpx
 import pytest
+import structlog
 import zstandard
 
 from models.db import Database
@@ -177,7 +179,7 @@ async def test_a_body_within_the_budget_waits_for_nobody_and_one_beyond_it_is_50
         await slow.send(BODY[:-1])
         for encoding in ("identity", "gzip"):  # beyond it already, and while decompressing
             content = WHOLE[encoding][1](BODY)
-            answer = await until_overloaded(api, content, encoding)
+            answer = await overloaded(tight, api, content, encoding, left=1)
             assert answer.json()["code"] == "overloaded"
             assert int(answer.headers["Retry-After"]) > 0
             assert answer.headers["Access-Control-Allow-Origin"] == "*"
@@ -191,7 +193,7 @@ async def test_a_full_budget_refuses_before_reading(serve: Serve, hand: Deckhand
     async with tight.client(hand.keys.api_key) as api:
         slow = Slow(tight, hand, len(BODY) + 1)
         await slow.send(BODY)  # holds all of it
-        await until_overloaded(api, BODY, "identity")
+        await overloaded(tight, api, BODY, "identity", left=0)
         another = Slow(tight, hand, len(BODY))
         assert b" 503 " in await another.answer()  # not one byte of its body was sent
         slow.leave()
@@ -202,7 +204,7 @@ async def test_a_client_that_leaves_gives_back_what_it_held(serve: Serve, hand: 
     async with tight.client(hand.keys.api_key) as api:
         slow = Slow(tight, hand, len(BODY))
         await slow.send(BODY[:-1])
-        await until_overloaded(api, BODY, "identity")
+        await overloaded(tight, api, BODY, "identity", left=1)
         slow.leave()
         await until_accepted(api)
 
@@ -261,12 +263,15 @@ class Slow:
         self._opening.result()[1].close()
 
 
-async def until_overloaded(api: httpx.AsyncClient, content: bytes, encoding: str) -> httpx.Response:
-    """The first 503; what the slow upload sent may not have arrived yet."""
-    while True:
-        answer = await api.post(PATH, content=content, headers={"Content-Encoding": encoding})
-        if answer.status_code == 503:
-            return answer
+async def overloaded(
+    web: Served, api: httpx.AsyncClient, content: bytes, encoding: str, *, left: int
+) -> httpx.Response:
+    """The 503, once what the slow upload sent has arrived and `left` bytes of the budget are free."""
+    while web.free_bytes() > left:
+        await asyncio.sleep(0.01)
+    answer = await api.post(PATH, content=content, headers={"Content-Encoding": encoding})
+    assert answer.status_code == 503
+    return answer
 
 
 async def until_accepted(api: httpx.AsyncClient) -> None:
@@ -331,6 +336,17 @@ async def test_a_crowded_body_is_accepted_wherever_the_service_was_started(
     body = upload(events(), client_info={"crowd": [1] * 4_200_000})
     answer = await api.post(PATH, content=zstandard.compress(body), headers={"Content-Encoding": "zstd"})
     assert answer.status_code == 201, answer.text
+
+
+async def test_a_check_that_breaks_is_our_error_not_the_bodys(
+    api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")  # no Python starts any more
+    body = upload(events(), client_info={"crowd": [1] * 4_200_000})
+    with structlog.testing.capture_logs() as logged:
+        answer = await api.post(PATH, content=zstandard.compress(body), headers={"Content-Encoding": "zstd"})
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+    assert "request_failed" in [line["event"] for line in logged]
 
 
 @pytest.mark.parametrize("element", [b"{}", b"1", b'""', b"[]"])
