@@ -38,6 +38,7 @@ async def run_isolated(work: Work) -> Failure | None:
     """Run the job in a child process. None when it is done. Raises ClaimLost."""
     child = await asyncio.create_subprocess_exec(
         sys.executable,
+        "-P",  # whatever lies in the working directory is not ours
         "-m",
         "workers.isolated",
         str(os.getpid()),
