@@ -16,9 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from models.db import Database
-from models.tenancy import ApiKey, Project, Scope, Tenant, User, hash_secret, new_secret
+from models.tenancy import HINT_CHARS, ApiKey, Project, Scope, Tenant, User, hash_secret, new_secret
 
-HINT_CHARS = 8
 NAME_CHARS = 200
 EMAIL_CHARS = 254  # RFC 5321, section 4.5.3.1.3, without the angle brackets
 

@@ -7,9 +7,7 @@ from argon2 import PasswordHasher
 from sqlalchemy import text
 
 from models.db import Database
-from models.tenancy import ApiKey, Project, Scope, Tenant, User, hash_secret, new_secret
-
-HINT_CHARS = 8
+from models.tenancy import HINT_CHARS, ApiKey, Project, Scope, Tenant, User, hash_secret, new_secret
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from sqlmodel import Field, SQLModel
 from models.ids import new_id
 
 KEY_PREFIX = "tdk_"
+HINT_CHARS = 8  # of a secret that are kept, to tell keys apart
 
 
 class Scope(StrEnum):
