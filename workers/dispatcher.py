@@ -19,17 +19,16 @@ from redis.exceptions import RedisError
 import logs
 import settings
 from models import ledger, lifecycle, sweep
-from models.db import UnsafeServer, check_server, is_away
+from models.db import UnsafeServer, is_away
 from models.doorbell import Listener
 from models.job import JobKind
-from models.migrate import head
 from settings import Settings, SettingsError
 from storage.protocol import StorageError
 from workers.actors import message_for, redis_broker
 from workers.expired import delete_expired
 from workers.failures import LOST
 from workers.runner import policy_of
-from workers.tools import Tools, open_tools
+from workers.tools import Tools, check_start, open_tools
 
 BATCH = 200
 PAYLOAD_BATCH = 10
@@ -161,7 +160,7 @@ def _going_on(step: str) -> Iterator[None]:
 
 async def _main(config: Settings) -> None:
     async with open_tools(config, pool_size=POOL_SIZE, application="tapedeck dispatcher") as tools:
-        await check_server(tools.db, head=head())
+        await check_start(tools.db)
         listener = Listener(config.redis_url)
         running = asyncio.create_task(Dispatcher(config, tools, listener).run())
         for sent in (signal.SIGINT, signal.SIGTERM):

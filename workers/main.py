@@ -17,13 +17,12 @@ from dramatiq.middleware import AsyncIO, Middleware
 
 import logs
 import settings
-from models.db import Database, check_server
-from models.migrate import head
+from models.db import Database
 from settings import Settings, SettingsError
 from workers.actors import declare_actors, redis_broker
 from workers.leases import Leases
 from workers.runner import Runner
-from workers.tools import LIMIT_SHARE_OF_LEASE, open_tools
+from workers.tools import LIMIT_SHARE_OF_LEASE, check_start, open_tools
 from workers.watchdog import exit_when_stuck, exit_with_parent, leave, leave_after
 
 START_TIMEOUT_S = 30
@@ -75,7 +74,7 @@ class Runtime(Middleware):
         tools = await self._open.enter_async_context(
             open_tools(config, pool_size=threads + 1, application="tapedeck worker")
         )
-        await check_server(tools.db, head=head())
+        await check_start(tools.db)
         renewal = Database(
             config.database_url,
             pool_size=1,

@@ -138,9 +138,12 @@ async def test_postgres_may_be_killed(make_deck: MakeDeck, own_postgres: Embedde
         ids = [await send(client, LARGE)] + [await send(client) for _ in range(10)]
         await running(own_postgres.url)
         own_postgres.kill()
+        keepers = [asyncio.create_task(keep_running(deck, name)) for name in ("worker", "dispatcher")]
         own_postgres.start()
         ids += [await send(client)]
         assert {found["status"] for found in await settled(client, ids)} == {"ready"}
+        for keeper in keepers:
+            keeper.cancel()
     await nothing_left_over(own_postgres.url, objects_of(deck))
 
 
