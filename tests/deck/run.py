@@ -23,7 +23,8 @@ STOP_S = 60.0
 
 def clean_environment(**more: str) -> dict[str, str]:
     """This environment without anything that would configure a deck, and `more`."""
-    kept = {name: value for name, value in os.environ.items() if name not in OURS and "TAPEDECK" not in name}
+    foreign = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    kept = {name: value for name, value in foreign.items() if name not in OURS and "TAPEDECK" not in name}
     return kept | more
 
 
