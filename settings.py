@@ -12,7 +12,6 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MIB = 1024 * 1024
-GIB = 1024 * MIB
 
 T = TypeVar("T", bound=BaseSettings)
 

@@ -21,7 +21,7 @@ from app.services import BodyLimits, Services
 from app.tracing import Tracing
 from app.waiting import Watcher
 from models import migrate, queries
-from models.db import Database, UnsafeServer, check_server, is_away
+from models.db import Database, UnsafeServer, wait_for_server
 from models.doorbell import Doorbell, connect
 from settings import Settings, SettingsError
 from storage.open import open_storage
@@ -30,7 +30,6 @@ from storage.protocol import Storage, StorageError
 POOL_SIZE = 20
 DATABASE_LIMIT_S = 15
 START_PATIENCE_S = 30
-START_PAUSE_S = 0.5
 
 log = structlog.get_logger()
 
@@ -117,23 +116,17 @@ async def _running(app: Litestar, services: Services, redis_url: str) -> AsyncIt
 
 async def _check_start(db: Database) -> None:
     """Wait a while for Postgres, then insist that it is safe and has our schema. Redis and storage may be away."""
-    loop = asyncio.get_running_loop()
-    until = loop.time() + START_PATIENCE_S
     head = await asyncio.to_thread(migrate.head)
-    said = False
-    while True:
-        try:
-            await check_server(db, head=head)
-            return
-        except UnsafeServer as error:
-            raise CannotStart(str(error)) from None
-        except Exception as error:
-            if not is_away(error) or loop.time() >= until:
-                raise CannotStart(f"DATABASE_URL: Postgres cannot be used: {_line(error)}") from None
-            if not said:
-                log.warning("waiting_for_postgres", up_to_s=START_PATIENCE_S, error=_line(error))
-            said = True
-            await asyncio.sleep(START_PAUSE_S)
+
+    def waiting(error: Exception) -> None:
+        log.warning("waiting_for_postgres", up_to_s=START_PATIENCE_S, error=_line(error))
+
+    try:
+        await wait_for_server(db, head=head, patience_s=START_PATIENCE_S, waiting=waiting)
+    except UnsafeServer as error:
+        raise CannotStart(str(error)) from None
+    except Exception as error:
+        raise CannotStart(f"DATABASE_URL: Postgres cannot be used: {_line(error)}") from None
 
 
 def _storage(settings: Settings) -> Storage:

@@ -4,7 +4,9 @@ Every connection carries time limits below the lease, so that a process that fre
 its locks longer than the job it works on may take, and keepalives, so that Postgres notices when it is gone.
 """
 
-from collections.abc import AsyncIterator
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -18,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, c
 MIN_SERVER_VERSION = 170000  # the first with transaction_timeout
 NEEDED_VERSION = f"Postgres {MIN_SERVER_VERSION // 10000} or newer is needed"
 CONNECT_TIMEOUT_S = 5
+START_PAUSE_S = 0.5
 AWAY_STATES = (
     "08",  # connection exceptions
     "53",  # out of connections, memory or disk
@@ -159,3 +162,24 @@ async def check_server(database: Database, *, head: str | None) -> None:
             raise UnsafeServer(
                 f"the database schema is {current or 'empty'}, this code needs {head}: run `tapedeck migrate`"
             )
+
+
+async def wait_for_server(
+    database: Database, *, head: str, patience_s: float, waiting: Callable[[Exception], None] = lambda _: None
+) -> None:
+    """`check_server`, once Postgres answers. `waiting` hears, once, why it does not yet.
+
+    Raises UnsafeServer, or after `patience_s` why Postgres is away.
+    """
+    until = time.monotonic() + patience_s
+    said = False
+    while True:
+        try:
+            return await check_server(database, head=head)
+        except Exception as error:
+            if not is_away(error) or time.monotonic() >= until:
+                raise
+            if not said:
+                waiting(error)
+            said = True
+            await asyncio.sleep(START_PAUSE_S)

@@ -40,7 +40,6 @@ class BadRecording(Exception):
 class Claims(msgspec.Struct, frozen=True):
     """What the client said beside the events; ms."""
 
-    started_at_ms: float | None = None
     event_count: int | None = None
     duration_ms: int | None = None
     video: bool = False

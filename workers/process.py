@@ -75,7 +75,6 @@ async def _turn(tools: Tools) -> AsyncIterator[None]:
 
 def _claims(recording: Recording) -> Claims:
     return Claims(
-        started_at_ms=recording.started_at.timestamp() * 1000,
         event_count=recording.event_count,
         duration_ms=recording.duration_ms,
         video=recording.has_video,

@@ -1,12 +1,11 @@
 """What a job may use. Built once per process, in its event loop, and closed there."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from models.db import Database, check_server, is_away
+from models.db import Database, wait_for_server
 from models.migrate import head
 from settings import Settings
 from storage.open import open_storage
@@ -14,7 +13,6 @@ from storage.protocol import Storage
 
 LIMIT_SHARE_OF_LEASE = 0.5
 START_PATIENCE_S = 20
-START_PAUSE_S = 0.5
 TURN_SHARE_OF_TIMEOUT = 0.5
 
 
@@ -35,14 +33,7 @@ class Tools:
 
 async def check_start(db: Database) -> None:
     """Wait a while for Postgres, then insist that it is safe and has our schema. Raises UnsafeServer, or why it is away."""
-    until = time.monotonic() + START_PATIENCE_S
-    while True:
-        try:
-            return await check_server(db, head=head())
-        except Exception as error:
-            if not is_away(error) or time.monotonic() > until:
-                raise
-            await asyncio.sleep(START_PAUSE_S)
+    await wait_for_server(db, head=head(), patience_s=START_PATIENCE_S)
 
 
 @asynccontextmanager
