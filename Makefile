@@ -1,7 +1,7 @@
 # make up     run a whole deck on this machine: python3 >= 3.11 with venv and pip is all it needs
 # make test   every test, in parallel; ARGS="-k name" goes to pytest
 # make lint   style, types, and the arrows between packages
-# make bench  what is fast, and how fast
+# make bench  what is fast, and how fast; ARGS="accept --quick" runs one of them, small
 #
 # GNU make 3.81 and POSIX tools are enough.
 
@@ -32,7 +32,7 @@ lint: $(TESTS)
 	.venv/bin/lint-imports
 
 bench: $(TESTS)
-	@set -e; for script in benchmarks/*.py; do echo "== $$script"; .venv/bin/python "$$script" $(ARGS); done
+	@.venv/bin/python -m benchmarks $(ARGS)
 
 # Data stays: it is in .tapedeck.
 clean:
@@ -46,7 +46,7 @@ $(RUNS): uv.lock pyproject.toml | $(UV)
 	@touch $@
 
 $(TESTS): uv.lock pyproject.toml $(RUNS)
-	@$(SYNC)
+	@$(SYNC) --all-groups
 	@touch $(RUNS) $@
 
 .uv/bin/uv:

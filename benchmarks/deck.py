@@ -1,0 +1,36 @@
+"""Private servers and real processes for a benchmark, gone when its block ends."""
+
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+from tests.deck import Deck
+from tests.servers import Addresses, Servers, clone
+
+
+@contextmanager
+def private_servers() -> Iterator[Addresses]:
+    """A Postgres and a Valkey of our own, with the settings that `tapedeck up` gives them."""
+    servers = Servers().start()
+    try:
+        yield servers.addresses
+    finally:
+        servers.stop()
+
+
+@asynccontextmanager
+async def running_deck(
+    servers: Addresses, *names: str, database: str = "bench", **environment: str
+) -> AsyncIterator[Deck]:
+    """Real processes of the Procfile (default: all) on a fresh database of that name and a local storage.
+
+    `.url` and `.keys.api_key` are for clients; `.pids("web")` for who measures.
+    """
+    with tempfile.TemporaryDirectory(prefix="tapedeck-bench-") as folder:
+        deck = Deck(Path(folder), clone(servers, database), servers.redis(1), None, environment)
+        try:
+            await deck.start(*names)
+            yield deck
+        finally:
+            deck.stop()
