@@ -3,7 +3,8 @@
 A draft is written to `.drafts/` in the same file system, synced, and given its name in one step; then every folder on
 the way is synced. Folders are opened one by one without following symbolic links, so no name leads out of the root.
 Where the root or its `.drafts/` is gone, a disk is away, and nothing below is taken for absent.
-The file system must know hard links.
+A copy is a hard link: nobody writes to a file that has its name, and what replaces it is another file.
+The file system must know hard links, and times finer than a second.
 """
 
 import errno
@@ -13,7 +14,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
@@ -25,10 +26,6 @@ from storage.protocol import Refused, Stored, Unavailable, check_name
 from storage.source import CHUNK
 
 DRAFTS = ".drafts"
-STALE_DRAFT_S = (
-    3600  # nothing writes to a draft so rarely: uploads that stall are ended, puts have a deadline
-)
-
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -58,6 +55,15 @@ class OpenFile(NamedTuple):
         """Up to `size` bytes at `offset`; none only at the end. Raises Unavailable, Refused."""
         with _os_errors_named():
             return os.pread(self.file.fileno(), size, offset)
+
+    def measure(self, check: Callable[[], None] = lambda: None) -> Stored:
+        """Size and CRC32C of the bytes that are really there: it reads them all. `check` runs in between, and may raise."""
+        size = crc32c = 0
+        while chunk := self.read(size, CHUNK):
+            size += len(chunk)
+            crc32c = google_crc32c.extend(crc32c, chunk)
+            check()
+        return Stored(size, crc32c, self.generation)
 
     def close(self) -> None:
         self.file.close()
@@ -98,19 +104,39 @@ class Directory:
             raise Refused(f"local storage: {name} is not a file")
         return OpenFile(file, status.st_size, _generation(status))
 
-    def stat(self, name: str) -> Stored | None:
-        """Size and CRC32C of the bytes that are really there (it reads them all), or None."""
+    def link(self, name: str, generation: str) -> "Draft | None":
+        """A draft that is the named file itself, if it is still that generation, else None; `measure` it."""
+        *folders, leaf = _split(name)
         file = self.open(name)
         if file is None:
             return None
-        try:
-            size = crc32c = 0
-            while chunk := file.read(size, CHUNK):
-                size += len(chunk)
-                crc32c = google_crc32c.extend(crc32c, chunk)
-            return Stored(size, crc32c, file.generation)
-        finally:
-            file.close()
+        file.close()
+        label = secrets.token_hex(16)
+        with _os_errors_named():
+            try:
+                with self._way(folders) as way:
+                    os.link(
+                        leaf,
+                        label,
+                        src_dir_fd=way.folders[-1],
+                        dst_dir_fd=way.drafts,
+                        follow_symlinks=False,
+                    )
+                    draft = Draft(self, label, FileIO(os.open(label, _READ, dir_fd=way.drafts)))
+            except FileNotFoundError:
+                return None
+        if draft.generation() != generation:
+            draft.discard()
+            return None
+        return draft
+
+    def stat(self, name: str) -> Stored | None:
+        """What is really there, or None."""
+        file = self.open(name)
+        if file is None:
+            return None
+        with closing(file):
+            return file.measure()
 
     def remove(self, name: str) -> bool:
         """Removes the file, and the folders which that leaves empty. False when there was none."""
@@ -139,14 +165,15 @@ class Directory:
         with _os_errors_named(), self._way([]) as way:
             return Draft(self, label, FileIO(os.open(label, _WRITE, 0o600, dir_fd=way.drafts), "w"))
 
-    def sweep(self) -> int:
-        """Removes the drafts that killed writers left behind; says how many."""
-        oldest = time.time() - STALE_DRAFT_S
+    def sweep(self, older_than_s: float) -> int:
+        """Removes the drafts that killed writers left behind, untouched for so long; says how many."""
+        oldest = time.time() - older_than_s
         removed = 0
         with _os_errors_named(), self._way([]) as way:
             for label in os.listdir(way.drafts):
                 with suppress(FileNotFoundError):
-                    if os.stat(label, dir_fd=way.drafts, follow_symlinks=False).st_mtime < oldest:
+                    # Not the time of the last write: what was linked may have been written long ago.
+                    if os.stat(label, dir_fd=way.drafts, follow_symlinks=False).st_ctime < oldest:
                         os.unlink(label, dir_fd=way.drafts)
                         removed += 1
         return removed
@@ -174,7 +201,7 @@ class Directory:
 
 
 class Draft:
-    """A file that has no name yet. As a context manager it discards what was not published."""
+    """A file that has no name yet, or not its new one. As a context manager it discards what was not published."""
 
     def __init__(self, directory: Directory, label: str, file: FileIO) -> None:
         self.size = 0
@@ -195,6 +222,16 @@ class Draft:
             self.size += len(data)
             self.crc32c = google_crc32c.extend(self.crc32c, data)
 
+    def measure(self, check: Callable[[], None]) -> None:
+        """Learns size and CRC32C of a file that was linked. `check` runs in between, and may raise."""
+        with self._in_use():
+            self.size, self.crc32c, _ = OpenFile(self._file, 0, "").measure(check)
+
+    def generation(self) -> str:
+        """Which file it is."""
+        with self._in_use():
+            return _generation(os.fstat(self._file.fileno()))
+
     def publish(
         self, name: str, *, replace: bool, last_check: Callable[[], None] = lambda: None
     ) -> Stored | None:
@@ -204,6 +241,8 @@ class Draft:
         """
         *folders, leaf = _split(name)
         with self._in_use():
+            if self._file.writable():  # a linked file is not: its times are its other name's, too
+                os.utime(self._file.fileno(), ns=(time.time_ns(),) * 2)
             os.fsync(self._file.fileno())
             for _ in range(8):
                 try:
@@ -252,5 +291,6 @@ def _split(name: str) -> list[str]:
 
 
 def _generation(status: os.stat_result) -> str:
-    # A file that replaces another was written while that one still had its inode, so the two never agree.
+    # The next file of a name may have the inode of the last but one. The time that `publish` sets tells them apart; the
+    # file system's own would not: it ticks every few milliseconds.
     return f"{status.st_ino:x}-{status.st_mtime_ns:x}"

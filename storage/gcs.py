@@ -6,6 +6,11 @@ left to retry by itself: what is away is tried again here for a short while, the
 A put is one request (JSON API, multipart upload) that storage only accepts where there is no object yet
 (`ifGenerationMatch=0`), streamed from the caller's file: it cannot half-succeed, may be repeated, and takes no memory.
 The client's own uploads read everything into memory, or are resumable and leave a session behind.
+
+A copy is a rewrite, in as many calls as Google wants (one, unless location or storage class differ). That it is of the
+generation that was asked for, Google sees to, and fake-gcs-server too (`sourceGeneration`). That it never overwrites
+(`ifGenerationMatch=0`) Google alone sees to: fake-gcs-server ignores it, so the target is looked up first, and there
+two copies at once of different objects to one name would not notice each other. Size and CRC32C are compared here.
 """
 
 import asyncio
@@ -18,6 +23,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any, BinaryIO, ParamSpec, TypeVar
 
 import google.api_core.exceptions as api
@@ -29,13 +35,23 @@ from google.auth.transport.requests import AuthorizedSession
 from google.cloud.storage import Blob, Client
 from requests.adapters import HTTPAdapter
 
-from storage.protocol import NotFound, Refused, Stored, Unavailable, check_name, check_range
+from storage.deadline import Deadline
+from storage.protocol import (
+    NotFound,
+    Refused,
+    Stored,
+    Unavailable,
+    check_content_type,
+    check_name,
+    check_range,
+)
 from storage.source import Source
 
 CHUNK = 4 * 1024 * 1024
 THREADS = 16
 CONNECT_S = 5.0  # also bounds each write to the socket
 ANSWER_S = 30.0
+REWRITE_S = 60.0  # Google answers after 30 s at most, with a token when there is more to copy
 PATIENCE_S = 10.0
 FIRST_PAUSE_S, LAST_PAUSE_S = 0.1, 2.0
 
@@ -68,17 +84,18 @@ class GcsStorage:
         self, name: str, body: BinaryIO, *, size: int, crc32c: int, content_type: str, deadline_s: float
     ) -> Stored:
         check_name(name)
-        source = Source(body, size=size, crc32c=crc32c, deadline_s=deadline_s)
+        deadline = Deadline("put", deadline_s)
+        source = Source(body, size=size, crc32c=crc32c, deadline=deadline)
         try:
             return await self._run(self._put, name, source, content_type)
         except asyncio.CancelledError:
-            source.give_up()  # the thread runs on, but must not finish its request any more
+            deadline.give_up()  # the thread runs on, but must not finish its request any more
             raise
 
     def _put(self, name: str, source: Source, content_type: str) -> Stored:
         def send() -> Stored:
-            source.check_time()
-            left_s = max(source.remaining_s(), 0.001)
+            source.deadline.check()
+            left_s = max(source.deadline.remaining_s(), 0.001)
             # `total` counts the sending too; requests hands urllib3's own kind through, though its types say no.
             limits: Any = urllib3.Timeout(connect=CONNECT_S, read=ANSWER_S, total=left_s)
             body = _Multipart({"name": name, "crc32c": _encode(source.crc32c)}, source, content_type)
@@ -99,19 +116,18 @@ class GcsStorage:
             return Stored(int(answer["size"]), _decode(answer["crc32c"]), str(answer["generation"]))
 
         try:
-            stored = self._patiently(send, source.remaining_s())
+            stored = self._patiently(send, source.deadline.remaining_s())
         except _Taken:
-            there = self._stat(name)
-            if there is None:
-                raise Unavailable(f"put: {name} was taken, and is gone again") from None
-            stored = there
+            stored = self._what_took(name)
         except NotFound:
             raise Refused(self._no_bucket()) from None
-        if (stored.size, stored.crc32c) != (source.size, source.crc32c):
-            raise Refused(
-                f"put: {name} has other bytes in storage ({stored.size} bytes, CRC32C {stored.crc32c:08x})"
-            )
-        return stored
+        return _expected(name, stored, source.size, source.crc32c)
+
+    def _what_took(self, name: str) -> Stored:
+        there = self._stat(name)
+        if there is None:
+            raise Unavailable(f"GCS: {name} was taken, and is gone again")
+        return there
 
     async def stat(self, name: str) -> Stored | None:
         check_name(name)
@@ -124,7 +140,7 @@ class GcsStorage:
         except NotFound:
             self._require_bucket()
             return None
-        return Stored(int(blob.size), _decode(blob.crc32c), str(blob.generation))
+        return _stored(blob)
 
     async def read(self, name: str, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
         check_name(name)
@@ -160,6 +176,49 @@ class GcsStorage:
             self._require_bucket()
             raise
 
+    async def copy(self, source: str, target: str, *, generation: str, deadline_s: float) -> Stored:
+        check_name(source)
+        check_name(target)
+        deadline = Deadline("copy", deadline_s)
+        try:
+            return await self._run(self._copy, source, target, generation, deadline)
+        except asyncio.CancelledError:
+            deadline.give_up()
+            raise
+
+    def _copy(self, source: str, target: str, generation: str, deadline: Deadline) -> Stored:
+        deadline.check()
+        meant = self._stat(source)
+        if meant is None or meant.generation != generation:
+            raise NotFound(f"{source} is gone, or was replaced")
+        copied = self._stat(target) or self._rewrite(source, target, generation, deadline)
+        return _expected(target, copied, meant.size, meant.crc32c)
+
+    def _rewrite(self, source: str, target: str, generation: str, deadline: Deadline) -> Stored:
+        origin = Blob(source, self._bucket, generation=int(generation))
+        copy = self._bucket.blob(target)
+
+        def step(token: str | None) -> str | None:
+            deadline.check()
+            answer_s = max(min(REWRITE_S, deadline.remaining_s()), 0.001)
+            next_token: str | None = copy.rewrite(
+                origin,
+                token=token,
+                if_generation_match=0,
+                if_source_generation_match=int(generation),
+                timeout=(CONNECT_S, answer_s),
+                retry=None,
+            )[0]
+            return next_token
+
+        try:
+            token = self._patiently(partial(step, None), deadline.remaining_s())
+            while token:
+                token = self._patiently(partial(step, token), deadline.remaining_s())
+        except _Taken:
+            return self._what_took(target)
+        return _stored(copy)
+
     async def delete(self, name: str) -> bool:
         check_name(name)
         return await self._run(self._delete, name)
@@ -176,13 +235,14 @@ class GcsStorage:
     def sign_put(self, name: str, *, ttl_s: int) -> str:
         return self._sign("PUT", name, ttl_s)
 
-    def sign_get(self, name: str, *, ttl_s: int) -> str:
-        return self._sign("GET", name, ttl_s)
+    def sign_get(self, name: str, *, ttl_s: int, content_type: str | None = None) -> str:
+        check_content_type(content_type)
+        return self._sign("GET", name, ttl_s, response_type=content_type)
 
-    def _sign(self, method: str, name: str, ttl_s: int) -> str:
+    def _sign(self, method: str, name: str, ttl_s: int, response_type: str | None = None) -> str:
         check_name(name)
         url: str = self._bucket.blob(name).generate_signed_url(
-            version="v4", expiration=timedelta(seconds=ttl_s), method=method
+            version="v4", expiration=timedelta(seconds=ttl_s), method=method, response_type=response_type
         )
         return url
 
@@ -273,6 +333,16 @@ def _google_errors_named() -> Iterator[None]:
         raise (Unavailable if away else Refused)(f"GCS credentials: {_line(error)}") from error
     except (OSError, urllib3.exceptions.HTTPError) as error:  # requests' errors are OSErrors
         raise Unavailable(f"GCS: {_line(error)}") from error
+
+
+def _expected(name: str, stored: Stored, size: int, crc32c: int) -> Stored:
+    if (stored.size, stored.crc32c) != (size, crc32c):
+        raise Refused(f"{name} has other bytes in storage ({stored.size} bytes, CRC32C {stored.crc32c:08x})")
+    return stored
+
+
+def _stored(blob: Blob) -> Stored:
+    return Stored(int(blob.size), _decode(blob.crc32c), str(blob.generation))
 
 
 def _line(error: Exception) -> str:

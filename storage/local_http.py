@@ -1,6 +1,6 @@
 """The signed URLs of a local directory, served as a plain ASGI 3 application.
 
-PUT streams to disk and replaces what an earlier PUT brought; GET and HEAD know Range, If-Range and If-None-Match
+PUT streams to disk and replaces what an earlier PUT brought; GET knows Range and If-Range, GET and HEAD If-None-Match
 (RFC 9110). Only a URL's own method passes: 403 for a URL that is not ours or has expired, 405 for another method.
 Errors are problem documents (RFC 9457). What is served was uploaded by others, so browsers may not run it.
 """
@@ -11,8 +11,10 @@ import re
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from http import HTTPStatus
 
+from storage.deadline import Deadline
 from storage.directory import Directory, OpenFile
 from storage.protocol import Receive, Refused, Scope, Send, Unavailable, check_name
 from storage.signing import BadSignature, Grant, Signer
@@ -28,15 +30,22 @@ Headers = dict[str, str]
 class SignedUrlApp:
     """To be mounted at `/storage`. Browsers of the `cors_origins` ("*": all) may use it, never with credentials.
 
-    An upload that brings nothing for `stall_s` seconds is ended.
+    An upload that brings nothing for `stall_s` seconds, or takes longer than `upload_deadline_s`, is ended.
     """
 
     def __init__(
-        self, directory: Directory, signer: Signer, cors_origins: Sequence[str], *, stall_s: float = STALL_S
+        self,
+        directory: Directory,
+        signer: Signer,
+        cors_origins: Sequence[str],
+        *,
+        upload_deadline_s: float,
+        stall_s: float = STALL_S,
     ) -> None:
         self._directory = directory
         self._signer = signer
         self._origins = frozenset(cors_origins)
+        self._upload_deadline_s = upload_deadline_s
         self._stall_s = stall_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -79,6 +88,7 @@ class SignedUrlApp:
             raise _Problem(
                 HTTPStatus.BAD_REQUEST, "partial_put", "An object is uploaded whole, without Content-Range."
             )
+        deadline = Deadline("upload", self._upload_deadline_s)
         limit = grant.max_bytes or 0
         declared = request.get("content-length", "")
         if declared.isdecimal() and int(declared) > limit:
@@ -86,11 +96,12 @@ class SignedUrlApp:
         with _storage_problems():
             draft = await asyncio.to_thread(self._directory.draft)
             try:
-                async for data in _whole_chunks(receive, self._stall_s):
+                async for data in _whole_chunks(receive, self._stall_s, deadline):
                     if draft.size + len(data) > limit:
                         raise _too_large(limit)
                     await asyncio.to_thread(draft.write, data)
-                stored = await asyncio.to_thread(draft.publish, grant.name, replace=True)
+                publish = partial(draft.publish, grant.name, replace=True, last_check=deadline.check)
+                stored = await asyncio.to_thread(publish)
                 return stored.generation if stored else ""
             finally:
                 await asyncio.to_thread(draft.discard)
@@ -104,19 +115,22 @@ class SignedUrlApp:
             raise _Problem(HTTPStatus.NOT_FOUND, "not_found", "There is no such object.")
         try:
             etag = _etag(file.generation)
+            suffix = grant.name.rpartition(".")[2]
             headers = cors | {
                 "accept-ranges": "bytes",
                 "cache-control": "private, no-cache",
                 "content-security-policy": "sandbox; default-src 'none'",
-                "content-type": _TYPES.get(grant.name.rpartition(".")[2], "application/octet-stream"),
+                "content-type": grant.content_type or _TYPES.get(suffix, "application/octet-stream"),
                 "etag": etag,
                 "x-content-type-options": "nosniff",
             }
-            if etag in request.get("if-none-match", "").replace(" ", "").split(","):
+            known = {tag.strip().removeprefix("W/") for tag in request.get("if-none-match", "").split(",")}
+            if known & {etag, "*"}:
                 await _answer(send, 304, headers)
                 return
             status, start, end = 200, 0, file.size
-            if request.get("if-range", etag) == etag and (part := _part(request.get("range", ""), file.size)):
+            asked = request.get("range", "") if not head and request.get("if-range", etag) == etag else ""
+            if part := _part(asked, file.size):
                 status, (start, end) = 206, part
                 headers["content-range"] = f"bytes {start}-{end - 1}/{file.size}"
             headers["content-length"] = str(end - start)
@@ -184,18 +198,22 @@ def _storage_problems() -> Iterator[None]:
         raise _Problem(HTTPStatus.CONFLICT, "storage_refused", "Storage refuses this object.") from error
 
 
-async def _whole_chunks(receive: Receive, stall_s: float) -> AsyncIterator[bytes]:
-    """The request's body, gathered into pieces worth a write. Raises when it stalls or its client goes away."""
+async def _whole_chunks(receive: Receive, stall_s: float, deadline: Deadline) -> AsyncIterator[bytes]:
+    """The request's body, gathered into pieces worth a write. Raises when it stalls, is late or its client leaves."""
     gathered = bytearray()
     more = True
     while more:
+        left_s = deadline.remaining_s()
+        if left_s <= 0:
+            raise _Problem(HTTPStatus.REQUEST_TIMEOUT, "upload_too_slow", "The upload takes too long.")
         try:
-            async with asyncio.timeout(stall_s):
+            async with asyncio.timeout(min(stall_s, left_s)):
                 message = await receive()
         except TimeoutError:
-            raise _Problem(
-                HTTPStatus.REQUEST_TIMEOUT, "upload_stalled", "Nothing came for too long."
-            ) from None
+            if left_s < stall_s:
+                continue
+            detail = "Nothing came for too long."
+            raise _Problem(HTTPStatus.REQUEST_TIMEOUT, "upload_stalled", detail) from None
         if message["type"] == "http.disconnect":
             raise _ClientGone
         gathered += message.get("body", b"")

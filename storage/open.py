@@ -26,11 +26,12 @@ def open_storage(
     emulator_host: str | None = None,
     cors_origins: Sequence[str] = ("*",),
     max_put_bytes: int = 2 * 1024**3,
+    upload_deadline_s: float = 21600,
 ) -> Storage:
     """The storage that `url` names: `gs://bucket` or `file:///path`. Makes no network calls; `check` does.
 
-    `secret_key`, `base_url` (where clients reach this deck), `cors_origins` and `max_put_bytes` are for the signed
-    URLs of a local directory; Google signs, serves and bounds its own. Raises Refused, with one line for the operator,
+    `secret_key`, `base_url` (where clients reach this deck), `cors_origins`, `max_put_bytes` and `upload_deadline_s` are
+    for the signed URLs of a local directory; Google signs, serves and bounds its own. Raises Refused, with one line for the operator,
     when the URL is wrong or the credentials are missing or cannot sign; Unavailable when the disk is away.
     """
     parts = urlsplit(url)
@@ -39,7 +40,13 @@ def open_storage(
     if parts.scheme == "file" and not parts.netloc and parts.path.startswith("/") and parts.path != "/":
         directory = Directory(Path(unquote(parts.path)))
         signer = Signer(secret_key, base_url)
-        return LocalStorage(directory, signer, max_put_bytes=max_put_bytes, cors_origins=cors_origins)
+        return LocalStorage(
+            directory,
+            signer,
+            max_put_bytes=max_put_bytes,
+            upload_deadline_s=upload_deadline_s,
+            cors_origins=cors_origins,
+        )
     raise Refused(f"STORAGE_URL must be gs://bucket or file:///path, not {url!r}")
 
 

@@ -1,7 +1,7 @@
 """What every storage does, and the three ways in which it can fail.
 
     StorageError
-    ├── NotFound      no object of that name (or no longer the one whose reading began)
+    ├── NotFound      no object of that name (or no longer the one that was meant)
     ├── Unavailable   storage is away: refused, timed out, 429, 5xx, disk full or failing. Worth waiting for.
     └── Refused       storage answered and said no: bad name, missing bucket, 403, bad credentials, other
                       bytes under that name, a size or CRC32C that does not match. Waiting does not help.
@@ -22,6 +22,7 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}(?:/[A-Za-z0-9_-][A-Za-z0-9._-]{0,199})*")
 _MAX_NAME = 900
+_HARMLESS_TYPE = re.compile(r"(?:video|audio)/[a-z0-9][a-z0-9.+-]{0,60}|application/(?:octet-stream|json)")
 
 
 class StorageError(Exception):
@@ -74,14 +75,26 @@ class Storage(Protocol):
         Whatever it raises (NotFound, Unavailable, Refused), it raises on iteration; mid-way too.
         """
 
+    async def copy(self, source: str, target: str, *, generation: str, deadline_s: float) -> Stored:
+        """Makes `target` hold what exactly that generation of `source` holds, inside the storage: no bytes pass here.
+
+        All or nothing, and durable when it returns; what is later put to `source` does not change it. Repeating it
+        changes nothing while the source is there. Raises NotFound when that generation is gone or was replaced,
+        Unavailable (also past the deadline), or Refused when `target` has other bytes.
+        """
+
     async def delete(self, name: str) -> bool:
         """Removes the object; False when there was none. Raises Unavailable, Refused."""
 
     def sign_put(self, name: str, *, ttl_s: int) -> str:
         """A URL to which anyone may PUT the object until `ttl_s` seconds from now, with any content type or none."""
 
-    def sign_get(self, name: str, *, ttl_s: int) -> str:
-        """A URL from which anyone may GET the object, with Range, until `ttl_s` seconds from now."""
+    def sign_get(self, name: str, *, ttl_s: int, content_type: str | None = None) -> str:
+        """A URL from which anyone may GET the object, with Range, until `ttl_s` seconds from now.
+
+        The answer carries `content_type`, whatever was uploaded. Raises Refused unless that is video, audio, JSON or
+        `application/octet-stream`, without parameters.
+        """
 
     async def check(self) -> None:
         """One quick try whether storage can be reached. Raises Unavailable, Refused."""
@@ -94,6 +107,12 @@ def check_name(name: str) -> None:
     """Raises Refused unless every storage, file system and URL takes the name as it stands."""
     if len(name) > _MAX_NAME or not _NAME.fullmatch(name):
         raise Refused(f"not an object name: {name[:100]!r}")
+
+
+def check_content_type(content_type: str | None) -> None:
+    """Raises Refused for a type that could have a browser run what others uploaded."""
+    if content_type is not None and not _HARMLESS_TYPE.fullmatch(content_type):
+        raise Refused(f"not a content type for signed URLs: {content_type[:100]!r}")
 
 
 def check_range(start: int, end: int | None) -> None:

@@ -1,10 +1,12 @@
 """Signed, expiring URLs for objects of a local directory.
 
     {base_url}/storage/{name}?method=PUT&expires=1777892400&max_bytes=2147483648&signature=5f0c…
+    {base_url}/storage/{name}?method=GET&expires=1777892400&content_type=video%2Fwebm&signature=91ab…
 
-`expires` is in Unix seconds; `max_bytes` bounds what a PUT may bring and is absent from a GET. `signature` is the
-HMAC-SHA256, in hex, of the other parts, each on a line: method, name, expires, max_bytes (or nothing). Its key is the
-HMAC-SHA256 of a constant under the deck's secret key, so that nothing else signed with that key can pass for a URL.
+`expires` is in Unix seconds; `max_bytes` bounds what a PUT may bring; a GET may say the `content_type` of its answer.
+`signature` is the HMAC-SHA256, in hex, of method, name, expires, max_bytes and content_type, each on a line, nothing
+for an absent one. Its key is the HMAC-SHA256 of a constant under the deck's secret key, so that nothing else signed with
+that key can pass for a URL.
 """
 
 import hashlib
@@ -26,6 +28,7 @@ class Grant(NamedTuple):
     name: str
     expires: int
     max_bytes: int | None = None
+    content_type: str | None = None
 
 
 class Signer:
@@ -40,6 +43,8 @@ class Signer:
         query: dict[str, str | int] = {"method": grant.method, "expires": grant.expires}
         if grant.max_bytes is not None:
             query["max_bytes"] = grant.max_bytes
+        if grant.content_type is not None:
+            query["content_type"] = grant.content_type
         query["signature"] = self._signature(grant)
         return f"{self._base_url}/storage/{grant.name}?{urlencode(query)}"
 
@@ -47,18 +52,24 @@ class Signer:
         """The grant that a URL's query string carries for the object. Raises BadSignature."""
         try:
             pairs = parse_qsl(
-                query.decode("ascii"), keep_blank_values=True, strict_parsing=True, max_num_fields=4
+                query.decode("ascii"), keep_blank_values=True, strict_parsing=True, max_num_fields=5
             )
             fields = dict(pairs)
             signature = fields.pop("signature")
             max_bytes = fields.pop("max_bytes", None)
+            content_type = fields.pop("content_type", None)
             grant = Grant(
                 fields.pop("method"),
                 name,
                 _number(fields.pop("expires")),
                 None if max_bytes is None else _number(max_bytes),
+                content_type,
             )
-            if fields or len(pairs) != 3 + (max_bytes is not None):
+            if (
+                fields
+                or len(pairs) != 3 + (max_bytes is not None) + (content_type is not None)
+                or content_type == ""
+            ):
                 raise ValueError(query)
         except (KeyError, ValueError):
             raise BadSignature("This is not a signed URL.") from None
@@ -69,10 +80,8 @@ class Signer:
         return grant
 
     def _signature(self, grant: Grant) -> str:
-        parts = (grant.method, grant.name, grant.expires, "" if grant.max_bytes is None else grant.max_bytes)
-        return hmac.new(
-            self._key, "\n".join(map(str, parts)).encode("utf-8", "backslashreplace"), hashlib.sha256
-        ).hexdigest()
+        text = "\n".join("" if part is None else str(part) for part in grant)
+        return hmac.new(self._key, text.encode("utf-8", "backslashreplace"), hashlib.sha256).hexdigest()
 
 
 def _number(text: str) -> int:

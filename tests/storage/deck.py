@@ -4,12 +4,15 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import httpx
 import uvicorn
 from litestar import Litestar, asgi
 from litestar.types import Receive, Scope, Send
 
+from storage.directory import Directory
+from storage.local_http import STALL_S, SignedUrlApp
 from storage.open import open_storage
 from storage.protocol import ASGIApp, Storage
 from storage.signing import Grant, Signer
@@ -20,7 +23,11 @@ MAX_PUT = 1_000_000
 
 
 def open_for_test(
-    url: str, *, emulator_host: str | None = None, cors_origins: tuple[str, ...] = ("*",)
+    url: str,
+    *,
+    emulator_host: str | None = None,
+    cors_origins: tuple[str, ...] = ("*",),
+    max_put_bytes: int = MAX_PUT,
 ) -> Storage:
     """The storage, opened with what the tests know."""
     return open_storage(
@@ -29,7 +36,7 @@ def open_for_test(
         base_url=BASE_URL,
         emulator_host=emulator_host,
         cors_origins=cors_origins,
-        max_put_bytes=MAX_PUT,
+        max_put_bytes=max_put_bytes,
     )
 
 
@@ -71,10 +78,23 @@ async def served(app: ASGIApp) -> AsyncIterator[str]:
 
 
 def sign(
-    method: str, name: str, *, expires_in_s: int = 60, max_bytes: int | None = None, secret: str = SECRET
+    method: str,
+    name: str,
+    *,
+    expires_in_s: int = 60,
+    max_bytes: int | None = None,
+    content_type: str | None = None,
+    secret: str = SECRET,
 ) -> str:
     """A URL that a deck might sign."""
-    return Signer(secret, BASE_URL).url(Grant(method, name, int(time.time()) + expires_in_s, max_bytes))
+    grant = Grant(method, name, int(time.time()) + expires_in_s, max_bytes, content_type)
+    return Signer(secret, BASE_URL).url(grant)
+
+
+def signed_url_app(root: Path, *, upload_deadline_s: float = 3600, stall_s: float = STALL_S) -> SignedUrlApp:
+    """What serves the signed URLs of a directory, impatient if need be."""
+    signer = Signer(SECRET, BASE_URL)
+    return SignedUrlApp(Directory(root), signer, ["*"], upload_deadline_s=upload_deadline_s, stall_s=stall_s)
 
 
 def assert_problem(response: httpx.Response, status: int, code: str) -> None:

@@ -41,6 +41,7 @@ CALLS: dict[str, Call] = {
     "put": lambda bucket: put(bucket, new_name(), b"x"),
     "stat": lambda bucket: bucket.stat(new_name()),
     "read": lambda bucket: read(bucket, new_name()),
+    "copy": lambda bucket: bucket.copy(new_name(), new_name(), generation="1", deadline_s=30),
     "delete": lambda bucket: bucket.delete(new_name()),
     "check": lambda bucket: bucket.check(),
 }

@@ -301,6 +301,23 @@ async def test_a_signed_url_takes_any_content_type_and_gives_the_object_back(
     assert part.headers["content-range"] == f"bytes 100-199/{len(data)}"
 
 
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "text/html",
+        "image/svg+xml",
+        "application/xhtml+xml",
+        "video/webm; codecs=vp9",
+        "video/",
+        "video/a\nb",
+        "",
+    ],
+)
+async def test_types_that_browsers_run_are_not_signed(storage: Storage, content_type: str) -> None:
+    with pytest.raises(Refused, match="not a content type"):
+        storage.sign_get(new_name(), ttl_s=60, content_type=content_type)
+
+
 async def test_an_upload_that_is_repeated_replaces_the_first_as_another_object(storage: Storage) -> None:
     name = new_name("video.webm")
     async with client_of(storage) as client:

@@ -208,6 +208,13 @@ async def test_urls_are_signed_v4_with_the_account_s_key(
     key.public_key().verify(signature, message.encode(), padding.PKCS1v15(), hashes.SHA256())
 
 
+async def test_a_url_signs_the_content_type_of_its_answer(service_account: str) -> None:
+    bucket = open_for_test("gs://recordings")
+    url = bucket.sign_get("videos/a", ttl_s=600, content_type="video/webm")
+    await bucket.close()
+    assert parse_qs(urlsplit(url).query)["response-content-type"] == ["video/webm"]
+
+
 async def test_a_token_server_that_is_away_is_unavailable(
     service_account: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

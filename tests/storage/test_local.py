@@ -7,14 +7,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from storage.directory import DRAFTS, Directory
-from storage.protocol import Refused, Storage, Unavailable
+from storage.protocol import NotFound, Refused, Storage, Unavailable
 from tests.storage.deck import open_for_test
 from tests.storage.objects import CALLS, files, new_name, put, read
 
@@ -200,10 +199,36 @@ async def test_a_writer_killed_half_way_leaves_a_draft_that_is_swept_when_it_is_
     assert await local.stat("recordings/1/tape") is None
     await local.check()
     assert files(root) == [draft]  # somebody may be writing it
-    two_hours_ago = time.time() - 7200
-    os.utime(root / draft, (two_hours_ago, two_hours_ago))
-    await local.check()
+    assert Directory(root).sweep(older_than_s=-1) == 1
     assert files(root) == []
+
+
+async def test_the_draft_of_a_copy_is_not_swept_though_its_file_is_old(local: Storage, root: Path) -> None:
+    await put(local, "recordings/1/a", b"x")
+    os.utime(root / "recordings/1/a", (1e9, 1e9))
+    stored = await local.stat("recordings/1/a")
+    assert stored is not None
+    directory = Directory(root)
+    draft = directory.link("recordings/1/a", stored.generation)
+    assert draft is not None
+    with draft:
+        assert directory.sweep(older_than_s=60) == 0
+        draft.measure(lambda: None)
+        assert draft.publish("recordings/1/b", replace=False) == stored
+    assert files(root) == ["recordings/1/a", "recordings/1/b"]
+
+
+async def test_copies_leave_no_drafts(local: Storage, root: Path) -> None:
+    generation = (await put(local, "recordings/1/a", b"x")).generation
+    await local.copy("recordings/1/a", "recordings/1/b", generation=generation, deadline_s=30)
+    await local.copy("recordings/1/a", "recordings/1/b", generation=generation, deadline_s=30)
+    for source, known in [("recordings/1/a", "0-0"), ("recordings/1/none", generation), ("none/a", "0-0")]:
+        with pytest.raises(NotFound):
+            await local.copy(source, "recordings/1/c", generation=known, deadline_s=30)
+    (root / "recordings" / "link").symlink_to(root / "recordings/1/a")
+    with pytest.raises(Refused):
+        await local.copy("recordings/link", "recordings/1/c", generation=generation, deadline_s=30)
+    assert files(root) == ["recordings/1/a", "recordings/1/b", "recordings/link"]
 
 
 def test_a_root_that_is_a_file_is_refused(tmp_path: Path) -> None:

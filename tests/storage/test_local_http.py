@@ -2,23 +2,23 @@
 
 import asyncio
 import os
+import tracemalloc
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from storage.directory import Directory
-from storage.local_http import SignedUrlApp
 from storage.protocol import Storage
-from storage.signing import Signer
 from tests.storage.deck import (
     BASE_URL,
     MAX_PUT,
-    SECRET,
     assert_problem,
+    client_of,
+    open_for_test,
     served,
     sign,
+    signed_url_app,
 )
 from tests.storage.objects import DATA, files, in_pieces, new_name, put, read
 
@@ -101,10 +101,38 @@ async def test_an_empty_object_has_no_range(client: httpx.AsyncClient, local: St
 
 async def test_a_known_etag_is_304_and_another_one_ends_a_range(client: httpx.AsyncClient, url: str) -> None:
     etag = (await client.get(url)).headers["etag"]
-    known = await client.get(url, headers={"if-none-match": f'"other", {etag}'})
-    assert (known.status_code, known.content, known.headers["etag"]) == (304, b"", etag)
+    for tags in (f'"other", {etag}', f"W/{etag}", "*"):
+        known = await client.get(url, headers={"if-none-match": tags})
+        assert (known.status_code, known.content, known.headers["etag"]) == (304, b"", etag)
+    assert (await client.get(url, headers={"if-none-match": '"other"'})).status_code == 200
     assert (await client.get(url, headers={"range": "bytes=0-1", "if-range": etag})).status_code == 206
-    assert (await client.get(url, headers={"range": "bytes=0-1", "if-range": '"other"'})).content == DATA
+    for stale in ('"other"', "Sat, 21 Nov 2026 00:00:00 GMT"):
+        whole = await client.get(url, headers={"range": "bytes=0-1", "if-range": stale})
+        assert (whole.status_code, whole.content) == (200, DATA)
+
+
+async def test_head_has_no_ranges(client: httpx.AsyncClient, url: str) -> None:
+    head = await client.head(url, headers={"range": "bytes=0-9"})
+    assert (head.status_code, head.headers["content-length"]) == (200, str(len(DATA)))
+
+
+@pytest.mark.parametrize(
+    "content_type", ["video/webm", "video/mp4", "audio/ogg", "application/octet-stream", "application/json"]
+)
+async def test_a_url_may_say_the_content_type(
+    client: httpx.AsyncClient, local: Storage, content_type: str
+) -> None:
+    name = new_name("page.html")
+    await client.put(
+        local.sign_put(name, ttl_s=60), content=b"<script>", headers={"content-type": "text/html"}
+    )
+    url = local.sign_get(name, ttl_s=60, content_type=content_type)
+    response = await client.get(url, headers={"range": "bytes=0-0"})
+    assert (response.status_code, response.headers["content-type"]) == (206, content_type)
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert "sandbox" in response.headers["content-security-policy"]
+    plain = await client.get(local.sign_get(name, ttl_s=60))
+    assert plain.headers["content-type"] == "application/octet-stream"
 
 
 # PUT
@@ -172,10 +200,9 @@ async def server(local: Storage) -> AsyncIterator[str]:
 
 async def test_objects_travel_through_a_real_server(root: Path) -> None:
     size = 20_000_000
-    directory, signer = Directory(root), Signer(SECRET, BASE_URL)
     data = os.urandom(size)
     async with (
-        served(SignedUrlApp(directory, signer, ["*"])) as base,
+        served(signed_url_app(root)) as base,
         httpx.AsyncClient(trust_env=False) as client,
     ):
         there = sign("PUT", "a/b.webm", max_bytes=size).replace(BASE_URL, base)
@@ -232,14 +259,46 @@ async def test_an_upload_that_is_cut_off_leaves_nothing(
 
 
 async def test_an_upload_that_stalls_is_ended_and_leaves_nothing(root: Path) -> None:
-    app = SignedUrlApp(Directory(root), Signer(SECRET, BASE_URL), ["*"], stall_s=0.2)
-    async with served(app) as base:
+    async with served(signed_url_app(root, stall_s=0.2)) as base:
         url = sign("PUT", new_name(), max_bytes=1000)
         reader, writer = await send_raw(base, url, "content-length: 1000", b"some")
         async with asyncio.timeout(20):
             assert b"408" in await reader.readline()
         writer.close()
     assert files(root) == []
+
+
+async def test_an_upload_that_trickles_is_ended_too_and_leaves_nothing(root: Path) -> None:
+    async with served(signed_url_app(root, stall_s=0.5, upload_deadline_s=0.6)) as base:
+        url = sign("PUT", new_name(), max_bytes=10_000)
+        reader, writer = await send_raw(base, url, "content-length: 10000", b"some")
+
+        async def trickle() -> None:
+            while True:
+                writer.write(b"x")
+                await asyncio.sleep(0.02)
+
+        trickling = asyncio.create_task(trickle())
+        async with asyncio.timeout(20):
+            answer = await reader.readuntil(b"upload_too_slow")
+        trickling.cancel()
+        writer.close()
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert files(root) == []
+
+
+async def test_an_upload_keeps_its_memory_flat(root: Path) -> None:
+    size = 50_000_000
+    async with client_of(open_for_test(root.as_uri(), max_put_bytes=size)) as client:
+        url = sign("PUT", "a/b.webm", max_bytes=size)
+        tracemalloc.start()
+        try:
+            response = await client.put(url, content=in_pieces(size))
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert response.status_code == 200
+    assert peak < 8 * 1024 * 1024
 
 
 async def test_a_download_that_is_cut_off_stops_reading(local: Storage, server: str, root: Path) -> None:

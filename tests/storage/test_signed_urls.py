@@ -83,6 +83,28 @@ async def test_a_changed_url_is_403_and_writes_nothing(
     assert files(root) == []
 
 
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [
+        ("content_type=video%2Fwebm", "content_type=text%2Fhtml"),
+        ("content_type=video%2Fwebm", "content_type="),
+        ("&content_type=video%2Fwebm", ""),
+        ("content_type=video%2Fwebm", "max_bytes=1"),
+    ],
+)
+async def test_a_url_s_content_type_cannot_be_changed(
+    client: httpx.AsyncClient, local: Storage, was: str, becomes: str
+) -> None:
+    name = new_name()
+    await put(local, name, DATA)
+    url = local.sign_get(name, ttl_s=60, content_type="video/webm")
+    assert was in url
+    assert_problem(await client.get(url.replace(was, becomes)), 403, "bad_url")
+    plain = local.sign_get(name, ttl_s=60)
+    for added in ("&content_type=text%2Fhtml", "&content_type="):
+        assert_problem(await client.get(plain + added), 403, "bad_url")
+
+
 async def test_a_url_without_its_query_is_403(client: httpx.AsyncClient, url: str) -> None:
     assert_problem(await client.get(url.partition("?")[0]), 403, "bad_url")
     assert_problem(await client.get(f"{BASE_URL}/storage/"), 403, "bad_url")
