@@ -72,6 +72,12 @@ class Settings(BaseSettings):
 
     max_body_bytes: int = Field(64 * MIB, gt=0)
     max_events_bytes: int = Field(512 * MIB, gt=0)
+    max_video_bytes: int = Field(2048 * MIB, gt=0)
+    video_wait_s: float = Field(86400, gt=0, description="a video that is not there by then has failed")
+    upload_url_ttl_s: int = Field(3600, ge=1, description="how long a presigned URL can begin an upload")
+    upload_deadline_s: float = Field(
+        21600, gt=0, description="an upload that began before its URL expired is over after this"
+    )
     inflight_bytes: int = Field(
         0, ge=0, description="decompressed bytes of all requests in flight, per process; 0: max_events_bytes"
     )

@@ -26,10 +26,10 @@ class Created(msgspec.Struct):
 
 
 class Retried(msgspec.Struct):
-    """A recording that was put back to work."""
+    """A recording that was put back to work; `uploading` while its video is awaited."""
 
     id: UUID
-    status: Literal["processing"]
+    status: Status
 
 
 class FailureDocument(msgspec.Struct):

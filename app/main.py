@@ -23,6 +23,7 @@ from app.waiting import Watcher
 from models import migrate, queries
 from models.db import Database, UnsafeServer, wait_for_server
 from models.doorbell import Doorbell, connect
+from models.video import VideoTerms
 from settings import Settings, SettingsError
 from storage.open import open_storage
 from storage.protocol import Storage, StorageError
@@ -70,6 +71,7 @@ def create_app(settings: Settings) -> Web:
         watcher=Watcher(partial(queries.statuses, db)),
         budget=ByteBudget(settings.inflight_budget_bytes),
         limits=BodyLimits(settings.max_body_bytes, settings.max_events_bytes, settings.body_stall_s),
+        video=VideoTerms(settings.video_wait_s, settings.upload_url_ttl_s, settings.upload_deadline_s),
         apart=asyncio.Semaphore(1),
     )
     api = Router(

@@ -27,7 +27,7 @@ from app.documents import (
 from app.errors import ApiError, Code, invalid, not_found
 from app.services import services_of
 from app.uploads import check_upload
-from models import lifecycle, queries
+from models import deletion, lifecycle, queries
 from models.accept import Idempotency, KeyInProgress, KeyReused, NewRecording, accept
 from models.db import Database
 from models.lifecycle import NotFailed, PayloadExpired
@@ -82,7 +82,7 @@ async def create_recording(
             Idempotency(idempotency_key, upload.digest) if idempotency_key and upload.digest else None
         )
         try:
-            accepted = await accept(services.db, new, upload.payload, idempotency)
+            accepted = await accept(services.db, new, upload.payload, idempotency, terms=services.video)
         except KeyReused:
             detail = "This Idempotency-Key came before with another body."
             raise ApiError(Code.IDEMPOTENCY_KEY_REUSED, detail) from None
@@ -175,16 +175,19 @@ async def retry_recording(request: ApiRequest, recording_id: FromPath[UUID]) -> 
     services, tenant_id = services_of(request), request.auth.tenant_id
     structlog.contextvars.bind_contextvars(recording_id=str(recording_id))
     try:
-        if not await lifecycle.retry(services.db, tenant_id, recording_id):
-            raise not_found()
+        status = await lifecycle.retry(
+            services.db, tenant_id, recording_id, video_wait_s=services.video.wait_s
+        )
     except NotFailed:
         raise ApiError(Code.NOT_FAILED, "Only a failed recording can be retried.") from None
     except PayloadExpired:
         detail = "What this recording was to be made from was kept for some time, and is gone."
         raise ApiError(Code.PAYLOAD_EXPIRED, detail) from None
+    if status is None:
+        raise not_found()
     services.doorbell.ring()
     headers = {"Location": f"{PATH}/{recording_id}", "Retry-After": str(POLL_AGAIN_S)}
-    return Response(Retried(recording_id, "processing"), headers=headers)
+    return Response(Retried(recording_id, status), headers=headers)
 
 
 @delete(
@@ -197,7 +200,7 @@ async def delete_recording(request: ApiRequest, recording_id: FromPath[UUID]) ->
     """Delete a recording: gone from every read at once; what was stored of it is removed soon after."""
     services = services_of(request)
     structlog.contextvars.bind_contextvars(recording_id=str(recording_id))
-    if not await lifecycle.delete_recording(services.db, request.auth.tenant_id, recording_id):
+    if not await deletion.delete_recording(services.db, request.auth.tenant_id, recording_id):
         raise not_found()
     services.doorbell.ring()
 

@@ -10,6 +10,7 @@ from app.budget import ByteBudget
 from app.waiting import Watcher
 from models.db import Database
 from models.doorbell import Doorbell
+from models.video import VideoTerms
 from storage.protocol import Storage
 
 
@@ -32,6 +33,7 @@ class Services:
     watcher: Watcher
     budget: ByteBudget
     limits: BodyLimits
+    video: VideoTerms
     apart: asyncio.Semaphore  # bounds the children of `app.uploads`
 
 

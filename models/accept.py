@@ -1,4 +1,7 @@
-"""Accepting a recording: one statement, one commit. What it wrote is all that the 201 depends on."""
+"""Accepting a recording: one statement, one commit. What it wrote is all that the 201 depends on.
+
+With a video that also is the row of the upload, so that it is never forgotten, and the job that will not wait for ever.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +17,9 @@ from sqlalchemy.exc import DBAPIError
 from models.db import Database
 from models.ids import new_id
 from models.job import JobKind
+from models.object import ObjectKind, ObjectState, object_name
 from models.recording import CHUNK_BYTES, Source
+from models.video import VideoTerms
 
 LOCK_NOT_AVAILABLE = "55P03"
 KEY_HOURS = 24
@@ -33,12 +38,13 @@ _ACCEPT = text(
     ), accepted AS (
         INSERT INTO recording (id, tenant_id, project_id, user_id, api_key_id, source, status, name, started_at, ended_at,
                                duration_ms, event_count, has_video, has_audio, navigations, session_id, fingerprint,
-                               warnings, masked)
+                               upload_name, warnings, masked)
         SELECT CAST(:id AS uuid), CAST(:tenant_id AS uuid), CAST(:project_id AS uuid), CAST(:user_id AS uuid),
                CAST(:api_key_id AS uuid), CAST(:source AS text), 'uploading', CAST(:name AS text),
                CAST(:started_at AS timestamptz), CAST(:ended_at AS timestamptz), CAST(:duration_ms AS bigint),
                CAST(:event_count AS bigint), CAST(:has_video AS boolean), CAST(:has_audio AS boolean),
-               CAST(:navigations AS jsonb), CAST(:session_id AS text), CAST(:fingerprint AS text), '[]', '{{}}'
+               CAST(:navigations AS jsonb), CAST(:session_id AS text), CAST(:fingerprint AS text),
+               CAST(:upload_name AS text), '[]', '{{}}'
         WHERE CAST(:key AS text) IS NULL OR EXISTS (SELECT 1 FROM mine)
         RETURNING id, tenant_id
     ), stored AS (
@@ -49,6 +55,17 @@ _ACCEPT = text(
         INSERT INTO job (id, kind, tenant_id, recording_id)
         SELECT CAST(:job_id AS uuid), '{JobKind.PROCESS}', accepted.tenant_id, accepted.id
         FROM accepted
+    ), awaited AS (
+        INSERT INTO object (name, kind, state, recording_id, expires_at)
+        SELECT CAST(:upload_name AS text), '{ObjectKind.UPLOAD}', '{ObjectState.LIVE}', accepted.id,
+               clock_timestamp() + make_interval(secs => CAST(:upload_ends_s AS double precision))
+        FROM accepted WHERE CAST(:upload_name AS text) IS NOT NULL
+        RETURNING recording_id
+    ), limited AS (
+        INSERT INTO job (id, kind, tenant_id, recording_id, due_at)
+        SELECT CAST(:deadline_id AS uuid), '{JobKind.VIDEO_DEADLINE}', accepted.tenant_id, accepted.id,
+               now() + make_interval(secs => CAST(:video_wait_s AS double precision))
+        FROM accepted JOIN awaited ON awaited.recording_id = accepted.id
     )
     SELECT id FROM accepted
     """  # noqa: S608  # constants only
@@ -98,24 +115,36 @@ class Idempotency:
 
 @dataclass(frozen=True)
 class Accepted:
-    """`replayed`: the recording was accepted before, under the same Idempotency-Key."""
+    """`replayed`: the recording was accepted before, under the same Idempotency-Key. `upload_name`: what to presign."""
 
     id: UUID
     replayed: bool = False
+    upload_name: str | None = None
 
 
 async def accept(
-    db: Database, new: NewRecording, payload: bytes, idempotency: Idempotency | None = None
+    db: Database,
+    new: NewRecording,
+    payload: bytes,
+    idempotency: Idempotency | None = None,
+    *,
+    terms: VideoTerms,
 ) -> Accepted:
-    """Write a recording, its payload (one zstd-compressed body) and its first job.
+    """Write a recording, its payload (one zstd-compressed body) and its first jobs.
 
     Raises KeyReused, KeyInProgress.
     """
+    id_ = new_id()
+    upload_name = object_name(ObjectKind.UPLOAD, new.tenant_id, id_, new_id()) if new.has_video else None
     chunks = [payload[at : at + CHUNK_BYTES] for at in range(0, len(payload), CHUNK_BYTES)]
     values = {
         **vars(new),
-        "id": new_id(),
+        "id": id_,
         "job_id": new_id(),
+        "deadline_id": new_id(),
+        "upload_name": upload_name,
+        "upload_ends_s": terms.upload_ends_s,
+        "video_wait_s": terms.wait_s,
         "source": new.source.value,
         "navigations": msgspec.json.encode(new.navigations).decode(),
         "chunks": chunks,
@@ -130,7 +159,7 @@ async def accept(
                 raise KeyInProgress from None
             raise
         if accepted is not None:
-            return Accepted(accepted)
+            return Accepted(accepted, upload_name=upload_name)
         first = (
             await connection.execute(_FIRST, {"project_id": new.project_id, "key": values["key"]})
         ).one_or_none()

@@ -16,6 +16,8 @@ class JobKind(StrEnum):
     """The steps there are; also the name of the queue and of the actor that runs them."""
 
     PROCESS = "process"
+    VIDEO_DEADLINE = "video_deadline"
+    VERIFY_VIDEO = "verify_video"
     PURGE = "purge"
 
 
@@ -35,11 +37,13 @@ class JobState(StrEnum):
     CANCELLED = "cancelled"  # in history only: its recording was deleted
 
 
-IMMORTAL = frozenset({JobKind.PURGE})
+IMMORTAL = frozenset({JobKind.VIDEO_DEADLINE, JobKind.PURGE})
 """Kinds that never die: they are tried again, with capped backoff, until they succeed."""
 
 PUTS: dict[JobKind, tuple[ObjectKind, ...]] = {
     JobKind.PROCESS: (ObjectKind.TAPE, ObjectKind.SIDECAR),
+    JobKind.VIDEO_DEADLINE: (),
+    JobKind.VERIFY_VIDEO: (ObjectKind.VIDEO,),
     JobKind.PURGE: (),
 }
 """The objects that a job of each kind will put: their rows are written with the claim."""

@@ -47,11 +47,15 @@ class Claim:
     losses: int
 
 
-async def add(session: AsyncSession, kind: JobKind, *, tenant_id: UUID, recording_id: UUID) -> None:
-    """Owe a recording a job. Does nothing when a live one of this kind is there."""
+async def add(
+    session: AsyncSession, kind: JobKind, *, tenant_id: UUID, recording_id: UUID, delay_s: float = 0
+) -> None:
+    """Owe a recording a job, due after `delay_s`. Does nothing when a live one of this kind is there."""
+    due_at = func.now() + timedelta(seconds=delay_s)
+    whose = {"tenant_id": tenant_id, "recording_id": recording_id}
     await session.execute(
         insert(Job)
-        .values(id=new_id(), kind=kind, state=JobState.DUE, tenant_id=tenant_id, recording_id=recording_id)
+        .values(id=new_id(), kind=kind, state=JobState.DUE, due_at=due_at, **whose)
         .on_conflict_do_nothing(
             index_elements=["recording_id", "kind"], index_where=text("state IN ('due', 'running')")
         )
@@ -274,9 +278,10 @@ async def revive(session: AsyncSession, recording_id: UUID) -> int:
     return await _count(session, statement)
 
 
-async def cancel(session: AsyncSession, recording_id: UUID) -> None:
-    """End all of a recording's jobs, running ones included: their last check will fail."""
-    await _move_to_history(session, "recording_id = :value", recording_id, JobState.CANCELLED)
+async def cancel(session: AsyncSession, recording_id: UUID, kind: JobKind | None = None) -> None:
+    """End a recording's jobs, of one kind or all, dead and running ones included: their last check will fail."""
+    which = "recording_id = :value" + (f" AND kind = '{kind.value}'" if kind else "")
+    await _move_to_history(session, which, recording_id, JobState.CANCELLED)
 
 
 async def prune(session: AsyncSession, *, older_s: float, limit: int) -> int:

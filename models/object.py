@@ -1,15 +1,20 @@
 """Objects in storage: each has a row before it is put, so that none is ever forgotten.
 
 A row is `pending` from the claim that will put the object, `live` once a commit refers to it, `dead` when nothing does
-any more. Only the sweeper and `purge` delete objects, and they never list the bucket.
+any more. A client's upload is `live` from the moment somebody may put it. Only the sweeper and `purge` delete objects,
+and they never list the bucket.
 """
 
-from datetime import datetime
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Index, text
-from sqlmodel import Field, SQLModel
+from sqlalchemy import BigInteger, Index, case, func, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import Field, SQLModel, col
 
 from models.columns import enum_type
 
@@ -19,6 +24,8 @@ class ObjectKind(StrEnum):
 
     TAPE = "tapes"
     SIDECAR = "sidecars"
+    VIDEO = "videos"
+    UPLOAD = "incoming"  # put by a client, through a presigned URL
 
 
 class ObjectState(StrEnum):
@@ -30,7 +37,7 @@ class ObjectState(StrEnum):
 
 
 class StoredObject(SQLModel, table=True):
-    """One object. After `expires_at` no put of it can be under way: lease and put deadline are over."""
+    """One object. After `expires_at` no put of it can be under way: lease, upload URL and put deadline are over."""
 
     __tablename__ = "object"
     __table_args__ = (
@@ -50,6 +57,72 @@ class StoredObject(SQLModel, table=True):
     created_at: datetime = Field(default=None, sa_column_kwargs={"server_default": text("now()")})
 
 
+_SUFFIX = {ObjectKind.TAPE: ".json.zst", ObjectKind.SIDECAR: ".json.zst"}
+
+
 def object_name(kind: ObjectKind, tenant_id: UUID, recording_id: UUID, claim_id: UUID) -> str:
-    """The name of an object that one claim puts: no two claims share one, so a put may be repeated."""
-    return f"{kind.value}/{tenant_id}/{recording_id}/{claim_id}.json.zst"
+    """The name of an object that one claim puts: no two claims share one, so a put may be repeated.
+
+    A client's upload has no claim: a fresh id stands in its place.
+    """
+    return f"{kind.value}/{tenant_id}/{recording_id}/{claim_id}{_SUFFIX.get(kind, '')}"
+
+
+@dataclass(frozen=True)
+class PutObject:
+    """An object as storage reported it after the put. Size in bytes."""
+
+    name: str
+    size: int
+    crc32c: int
+
+
+async def expect(
+    session: AsyncSession,
+    kind: ObjectKind,
+    name: str,
+    *,
+    recording_id: UUID,
+    claim_id: UUID | None,
+    ends_s: float,
+) -> None:
+    """An object may be put from now on, and no put of it goes on after `ends_s` seconds.
+
+    That of a claim is `pending` until its commit; a client's upload (no claim) is `live` at once: nobody commits it.
+    """
+    await session.execute(
+        insert(StoredObject).values(
+            name=name,
+            kind=kind,
+            state=ObjectState.PENDING if claim_id else ObjectState.LIVE,
+            recording_id=recording_id,
+            claim_id=claim_id,
+            expires_at=func.clock_timestamp() + timedelta(seconds=ends_s),
+        )
+    )
+
+
+async def publish(session: AsyncSession, claim_id: UUID, put: PutObject) -> bool:
+    """The object that this claim put is referred to from now on. False when it was swept meanwhile."""
+    statement = (
+        update(StoredObject)
+        .where(
+            col(StoredObject.name) == put.name,
+            col(StoredObject.claim_id) == claim_id,
+            col(StoredObject.state) == ObjectState.PENDING,
+        )
+        .values(state=ObjectState.LIVE, size=put.size, crc32c=put.crc32c)
+        .returning(col(StoredObject.name))
+    )
+    return (await session.execute(statement)).one_or_none() is not None
+
+
+async def bury(session: AsyncSession, names: Collection[str | None]) -> None:
+    """Nothing refers to these live objects any more: they may be deleted, an upload once its last URL is over."""
+    ended = func.greatest(func.clock_timestamp(), col(StoredObject.expires_at))
+    is_upload = col(StoredObject.kind) == ObjectKind.UPLOAD
+    await session.execute(
+        update(StoredObject)
+        .where(col(StoredObject.name).in_([name for name in names if name]))
+        .values(state=ObjectState.DEAD, expires_at=case((is_upload, ended), else_=func.clock_timestamp()))
+    )

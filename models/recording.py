@@ -112,8 +112,13 @@ class Recording(SQLModel, table=True):
     summary: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
     warnings: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSONB)
     masked: dict[str, int] = Field(default_factory=dict, sa_type=JSONB)
+    upload_name: str | None = Field(default=None, description="where a client may put, or has put, the video")
+    upload_generation: str | None = Field(
+        default=None, description="which upload was confirmed; null while the video is awaited"
+    )
+    video_name: str | None = Field(default=None, description="the live video; null until it is verified")
     video: dict[str, Any] | None = Field(
-        default=None, sa_type=JSONB, description="set once the video is verified"
+        default=None, sa_type=JSONB, description="what `verify_video` found out about it"
     )
 
     created_at: datetime = Field(default=None, sa_column_kwargs={"server_default": text("now()")})

@@ -34,6 +34,15 @@ async def take_expired_objects(
         return (await session.execute(statement, values)).scalars().all()
 
 
+async def uploads_of(db: Database, recording_id: UUID) -> Sequence[str]:
+    """Names of the dead uploads of a recording: whatever was put there may be deleted now, and once more in the end."""
+    statement = text(
+        "SELECT name FROM object WHERE recording_id = :id AND kind = 'incoming' AND state = 'dead'"
+    )
+    async with db.autocommit() as connection:
+        return (await connection.execute(statement, {"id": recording_id})).scalars().all()
+
+
 async def put_off_object(db: Database, name: str, *, delay_s: float) -> None:
     """This object could not be deleted: it is taken again after a while, and others first."""
     statement = text(
@@ -55,18 +64,24 @@ async def forget_objects(db: Database, names: Sequence[str]) -> None:
 
 
 async def drop_failed_payloads(db: Database, *, days: float, limit: int) -> int:
-    """Drop the payloads of recordings that failed more than `days` ago. Returns how many recordings lost theirs."""
+    """Drop payloads and uploads of recordings that failed more than `days` ago. Returns of how many recordings."""
     statement = text(
         """
         WITH old AS (
-            SELECT recording.id FROM recording
+            SELECT recording.id, upload_name FROM recording
             WHERE status = 'failed' AND failure_at < now() - make_interval(secs => :seconds)
-              AND EXISTS (SELECT 1 FROM payload WHERE payload.recording_id = recording.id)
+              AND (upload_name IS NOT NULL
+                   OR EXISTS (SELECT 1 FROM payload WHERE payload.recording_id = recording.id))
             ORDER BY failure_at LIMIT :limit FOR UPDATE OF recording SKIP LOCKED
         ), gone AS (
-            DELETE FROM payload USING old WHERE payload.recording_id = old.id RETURNING payload.recording_id
+            DELETE FROM payload USING old WHERE payload.recording_id = old.id
+        ), dead AS (
+            UPDATE object SET state = 'dead', expires_at = greatest(object.expires_at, clock_timestamp())
+            FROM old WHERE object.name = old.upload_name
+        ), bare AS (
+            UPDATE recording SET upload_name = NULL FROM old WHERE recording.id = old.id
         )
-        SELECT count(DISTINCT recording_id) FROM gone
+        SELECT count(*) FROM old
         """
     )
     async with db.transaction() as session:

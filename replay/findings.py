@@ -72,9 +72,19 @@ def from_claims(
     if claimed_events is not None and claimed_events != received:
         message = f"The client counted {claimed_events} events, {received} were received."
         found.append(Warning("event_count_differs", abs(claimed_events - received), message))
-    if claimed_ms is not None:
-        off = abs(claimed_ms - duration_ms)
-        if off > max(DURATION_TOLERANCE_MS, DURATION_TOLERANCE * max(claimed_ms, duration_ms)):
-            message = f"The client measured {claimed_ms} ms, the events span {duration_ms} ms."
-            found.append(Warning("duration_differs", 1, message))
+    if claimed_ms is not None and _is_far(claimed_ms, duration_ms):
+        message = f"The client measured {claimed_ms} ms, the events span {duration_ms} ms."
+        found.append(Warning("duration_differs", 1, message))
     return found
+
+
+def from_video(*, video_ms: int | None, duration_ms: int) -> list[Warning]:
+    """duration_differs; nothing where the video's duration is not known."""
+    if video_ms is None or not _is_far(video_ms, duration_ms):
+        return []
+    message = f"The video lasts {video_ms} ms, the events span {duration_ms} ms."
+    return [Warning("duration_differs", 1, message)]
+
+
+def _is_far(one_ms: int, other_ms: int) -> bool:
+    return abs(one_ms - other_ms) > max(DURATION_TOLERANCE_MS, DURATION_TOLERANCE * max(one_ms, other_ms))

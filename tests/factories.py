@@ -18,8 +18,10 @@ from models.db import Database
 from models.job import Job
 from models.recording import Recording, Source
 from models.tenancy import ApiKey
+from models.video import VideoTerms
 
 START_MS = 1_700_000_000_000
+TERMS = VideoTerms(wait_s=3600, url_ttl_s=60, upload_deadline_s=60)
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ async def accepted(
         started_at=datetime.fromtimestamp(START_MS / 1000, UTC),
         **fields,
     )
-    return (await accept(db, new, zstandard.compress(body or upload()), idempotency)).id
+    return (await accept(db, new, zstandard.compress(body or upload()), idempotency, terms=TERMS)).id
 
 
 async def job_of(db: Database, recording_id: UUID) -> Job | None:

@@ -18,8 +18,8 @@ import msgspec
 
 from models import ledger, lifecycle, payload, queries
 from models.ledger import ClaimLost
-from models.lifecycle import Processed, PutObject, Work
-from models.object import ObjectKind
+from models.lifecycle import Processed, Work
+from models.object import ObjectKind, PutObject
 from models.recording import Recording
 from replay.plan import BadRecording, Claims, plan
 from workers.failures import NoTurn

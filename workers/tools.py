@@ -21,14 +21,17 @@ class Tools:
     """Database, storage and limits.
 
     `planning` lets one job at a time hold a whole recording in memory; a job waits for it at most `turn_s` seconds.
+    `inspecting` lets one job at a time have a video looked at by a child process.
     """
 
     db: Database
     storage: Storage
     put_deadline_s: float
     max_events_bytes: int
+    max_video_bytes: int
     turn_s: float = 300
     planning: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    inspecting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
 
 
 async def check_start(db: Database) -> None:
@@ -53,7 +56,14 @@ async def open_tools(settings: Settings, *, pool_size: int, application: str) ->
     )
     turn_s = settings.job_timeout_s * TURN_SHARE_OF_TIMEOUT
     try:
-        yield Tools(db, storage, settings.put_deadline_s, settings.max_events_bytes, turn_s)
+        yield Tools(
+            db,
+            storage,
+            settings.put_deadline_s,
+            settings.max_events_bytes,
+            settings.max_video_bytes,
+            turn_s,
+        )
     finally:
         await storage.close()
         await db.close()

@@ -108,7 +108,7 @@ def process_it(database: Database, storage: Storage) -> Process:
         assert job
         work = await lifecycle.claim(database, job.id, worker="test", lease_s=60, put_deadline_s=60)
         assert work
-        tools = Tools(database, storage, put_deadline_s=60, max_events_bytes=1 << 30)
+        tools = Tools(database, storage, put_deadline_s=60, max_events_bytes=1 << 30, max_video_bytes=1 << 30)
         try:
             await process(work, tools)
         except Exception as error:

@@ -7,11 +7,11 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from models import ledger, lifecycle, payload, queries, sweep
+from models import deletion, ledger, lifecycle, payload, queries, sweep
 from models.db import Database
 from models.ledger import ClaimLost
-from models.lifecycle import NotFailed, PayloadExpired, Processed, PutObject, Work
-from models.object import ObjectKind
+from models.lifecycle import NotFailed, PayloadExpired, Processed, Work
+from models.object import ObjectKind, PutObject
 from models.recording import FailureCode, Status
 from models.retry import Again, Dead, Failure, FailureKind, Policy
 from tests.factories import Deckhand, accepted, job_of, recording
@@ -229,9 +229,9 @@ async def test_renewal_extends_the_lease_and_tells_which_claims_hold(
 async def test_a_retry_puts_a_failed_recording_back_to_work(database: Database, hand: Deckhand) -> None:
     id_ = await accepted(database, hand)
     with pytest.raises(NotFailed):
-        await lifecycle.retry(database, hand.tenant_id, id_)
+        await lifecycle.retry(database, hand.tenant_id, id_, video_wait_s=60)
     await settle(database, await claimed(database, id_), BAD)
-    assert await lifecycle.retry(database, hand.tenant_id, id_)
+    assert await lifecycle.retry(database, hand.tenant_id, id_, video_wait_s=60)
     found = await recording(database, id_)
     assert found
     assert (found.status, found.failure_code) == (Status.PROCESSING, None)
@@ -245,21 +245,21 @@ async def test_a_retry_without_a_payload_says_so(database: Database, hand: Deckh
     await settle(database, await claimed(database, id_), BAD)
     assert await sweep.drop_failed_payloads(database, days=0, limit=10) == 1
     with pytest.raises(PayloadExpired):
-        await lifecycle.retry(database, hand.tenant_id, id_)
+        await lifecycle.retry(database, hand.tenant_id, id_, video_wait_s=60)
 
 
 async def test_a_stranger_can_neither_retry_nor_delete(database: Database, hand: Deckhand) -> None:
     id_ = await accepted(database, hand)
-    assert not await lifecycle.retry(database, uuid4(), id_)
-    assert not await lifecycle.delete_recording(database, uuid4(), id_)
+    assert not await lifecycle.retry(database, uuid4(), id_, video_wait_s=60)
+    assert not await deletion.delete_recording(database, uuid4(), id_)
     assert await queries.recording(database, uuid4(), id_) is None
 
 
 async def test_a_deletion_during_process_wins(database: Database, hand: Deckhand) -> None:
     id_ = await accepted(database, hand)
     work = await claimed(database, id_)
-    assert await lifecycle.delete_recording(database, hand.tenant_id, id_)
-    assert not await lifecycle.delete_recording(database, hand.tenant_id, id_)
+    assert await deletion.delete_recording(database, hand.tenant_id, id_)
+    assert not await deletion.delete_recording(database, hand.tenant_id, id_)
     with pytest.raises(ClaimLost):
         await lifecycle.commit_processed(database, work.claim, processed(work))
     assert await settle(database, work, FAULT) is None
@@ -270,10 +270,10 @@ async def test_a_deletion_during_process_wins(database: Database, hand: Deckhand
 async def test_a_purge_comes_back_until_no_put_can_be_under_way(database: Database, hand: Deckhand) -> None:
     id_ = await accepted(database, hand)
     await claimed(database, id_, lease_s=60, put_deadline_s=60)
-    await lifecycle.delete_recording(database, hand.tenant_id, id_)
+    await deletion.delete_recording(database, hand.tenant_id, id_)
     purge = await claimed(database, id_)
     assert await sweep.take_expired_objects(database, limit=10) == []
-    assert await lifecycle.commit_purged(database, purge.claim) > 100
+    assert await deletion.commit_purged(database, purge.claim) > 100
     async with database.transaction() as session:
         await session.execute(text("UPDATE object SET expires_at = now() - interval '1 second'"))
     await make_due(database)
@@ -281,7 +281,7 @@ async def test_a_purge_comes_back_until_no_put_can_be_under_way(database: Databa
     names = await sweep.take_expired_objects(database, limit=10, recording_id=id_)
     assert len(names) == 2
     await sweep.forget_objects(database, names)
-    assert await lifecycle.commit_purged(database, purge.claim) == 0
+    assert await deletion.commit_purged(database, purge.claim) == 0
     assert await recording(database, id_) is None
     assert await objects(database) == {}
     async with database.autocommit() as connection:

@@ -29,4 +29,4 @@ def config(database_url: str, redis_url: str, tmp_path: Path) -> Settings:
 @pytest.fixture
 def tools(database: Database, storage: Storage) -> Tools:
     """What the jobs use, on a local storage."""
-    return Tools(database, storage, put_deadline_s=10, max_events_bytes=2**30)
+    return Tools(database, storage, put_deadline_s=10, max_events_bytes=2**30, max_video_bytes=2**30)

@@ -10,7 +10,7 @@ from uuid import uuid4
 from sqlalchemy import func, text
 from sqlalchemy.dialects.postgresql import insert
 
-from models import lifecycle
+from models import deletion, lifecycle
 from models.db import Database
 from models.doorbell import Listener
 from models.job import JobState
@@ -97,7 +97,7 @@ async def test_a_storage_that_hangs_holds_up_only_what_needs_it(
     await expired_object(database, "tapes/waits", age_s=100)
     emulator.freeze()
     try:
-        async with dispatching(config, Tools(database, storage, 10, 2**30)):
+        async with dispatching(config, Tools(database, storage, 10, 2**30, 2**30)):
             await until_none(database, "object WHERE state = 'pending'")  # it is being deleted
             await lost_job(database, hand)
             await until_none(database, "job WHERE state = 'running'")
@@ -132,7 +132,7 @@ async def test_a_purge_waits_for_an_object_that_is_not_deleted(
     tools: Tools, database: Database, hand: Deckhand
 ) -> None:
     id_ = await accepted(database, hand)
-    await lifecycle.delete_recording(database, hand.tenant_id, id_)
+    await deletion.delete_recording(database, hand.tenant_id, id_)
     await expired_object(database, "../refused", age_s=1)
     async with database.transaction() as session:
         await session.execute(text("UPDATE object SET recording_id = :id"), {"id": id_})

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from models import lifecycle
+from models import deletion, lifecycle
 from models.db import Database
 from models.ledger import Claim
 from tests.factories import Deckhand, accepted, job_of
@@ -64,7 +64,7 @@ async def test_a_lease_is_renewed_while_its_job_runs(database: Database, hand: D
 
 async def test_a_job_whose_claim_is_lost_is_cancelled(database: Database, hand: Deckhand) -> None:
     claim = await claimed(database, hand)
-    await lifecycle.delete_recording(database, hand.tenant_id, claim.recording_id)
+    await deletion.delete_recording(database, hand.tenant_id, claim.recording_id)
     async with renewing(database, job_timeout_s=60) as leases:
         job = asyncio.create_task(work_until_cancelled(leases, claim))
         await asyncio.wait([job])

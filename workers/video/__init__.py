@@ -1,0 +1,1 @@
+"""The tab video: waiting for it, and finding out what it is."""
