@@ -16,6 +16,7 @@ from benchmarks.harness import Options, Result, run
 NAMES = ("accept", "process", "events", "ready", "jobs")
 """The benchmarks, in the order in which they run: each is the module of that name, see `benchmarks.harness`."""
 
+WIDTH = 140  # where there is no terminal
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -32,6 +33,8 @@ def main() -> None:
     if unknown := set(given.names) - set(NAMES):
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}: choose from {', '.join(NAMES)}")
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=WIDTH)
     began = time.perf_counter()
     results = asyncio.run(
         _run_all(

@@ -1,10 +1,16 @@
 """Private servers and real processes for a benchmark, gone when its block ends."""
 
+import os
+import signal
+import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
+import psutil
+
+from app import leash
 from tests.deck import Deck
 from tests.servers import Addresses, Servers, clone
 
@@ -34,3 +40,25 @@ async def running_deck(
             yield deck
         finally:
             deck.stop()
+
+
+@contextmanager
+def process(argv: Sequence[str], environment: Mapping[str, str], log: Path) -> Iterator[psutil.Process]:
+    """A process of its own, dead at the end with all that it started. What it says goes to `log`."""
+    leashed = leash.command(argv)
+    with log.open("ab") as sink:
+        started = subprocess.Popen(
+            leashed.argv,
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=sink,
+            env=environment,
+            pass_fds=leashed.fds,
+            start_new_session=True,
+        )
+    try:
+        yield psutil.Process(started.pid)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(started.pid, signal.SIGKILL)
+        started.wait()
