@@ -15,7 +15,7 @@ from models import queries
 from models.accept import Idempotency, NewRecording, accept
 from models.bootstrap import FirstKeys, ensure_first_tenant
 from models.db import Database
-from models.job import Job
+from models.job import Job, JobKind
 from models.recording import Recording, Source
 from models.tenancy import ApiKey
 from models.video import VideoTerms
@@ -93,12 +93,13 @@ async def accepted(
     return (await accept(db, new, zstandard.compress(body or upload()), idempotency, terms=TERMS)).id
 
 
-async def job_of(db: Database, recording_id: UUID) -> Job | None:
-    """The live or dead job of a recording, or None."""
+async def job_of(db: Database, recording_id: UUID, kind: JobKind | None = None) -> Job | None:
+    """The one live or dead job of a recording, or its one of a kind, or None."""
+    wanted = select(Job).where(col(Job.recording_id) == recording_id)
+    if kind:
+        wanted = wanted.where(col(Job.kind) == kind)
     async with db.transaction() as session:
-        return (
-            await session.execute(select(Job).where(col(Job.recording_id) == recording_id))
-        ).scalar_one_or_none()
+        return (await session.execute(wanted)).scalar_one_or_none()
 
 
 async def recording(db: Database, recording_id: UUID) -> Recording | None:

@@ -8,6 +8,7 @@ from models.recording import FailureCode
 from models.retry import Failure, FailureKind
 from replay.plan import BadRecording
 from storage.protocol import Refused, Unavailable
+from workers.video.inspect import BadVideo
 
 DETAIL_CHARS = 8000
 DISK_IS_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -38,6 +39,8 @@ def failure_of(error: BaseException) -> Failure:
     match error:
         case BadRecording():
             return Failure(FailureKind.BAD_INPUT, FailureCode(error.code), _storable(error.message))
+        case BadVideo():
+            return Failure(FailureKind.BAD_INPUT, error.code, _storable(error.message))
         case ShuttingDown():
             return Failure(FailureKind.STOPPED, FailureCode.PROCESSING_FAILED, "The worker was stopped.")
         case NoTurn():

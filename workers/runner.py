@@ -25,11 +25,15 @@ from workers.leases import Lease, Leases
 from workers.process import process
 from workers.purge import purge
 from workers.tools import Tools
+from workers.video.deadline import video_deadline
+from workers.video.verify import verify_video
 
 SETTLE_PAUSE_S = 0.5
 
 JOBS: dict[JobKind, Callable[[Work, Tools], Awaitable[None]]] = {
     JobKind.PROCESS: process,
+    JobKind.VIDEO_DEADLINE: video_deadline,
+    JobKind.VERIFY_VIDEO: verify_video,
     JobKind.PURGE: purge,
 }
 

@@ -1,8 +1,7 @@
 """The life of a recording: claims, commits, failures, deletion; each change once, whoever else is at it."""
 
 import asyncio
-from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
@@ -10,78 +9,25 @@ from sqlalchemy import text
 from models import deletion, ledger, lifecycle, payload, queries, sweep
 from models.db import Database
 from models.ledger import ClaimLost
-from models.lifecycle import NotFailed, PayloadExpired, Processed, Work
-from models.object import ObjectKind, PutObject
+from models.lifecycle import NotFailed, PayloadExpired, Work
+from models.object import ObjectKind
 from models.recording import FailureCode, Status
-from models.retry import Again, Dead, Failure, FailureKind, Policy
+from models.retry import Again, Dead
 from tests.factories import Deckhand, accepted, job_of, recording
-
-POLICY = Policy(max_attempts=2, max_losses=2, backoff_s=0.001, backoff_max_s=0.001)
-BAD = Failure(FailureKind.BAD_INPUT, FailureCode.NO_VALID_EVENTS, "None of the events is valid.")
-FAULT = Failure(FailureKind.FAULT, FailureCode.PROCESSING_FAILED, "It failed.")
-AWAY = Failure(FailureKind.AWAY, FailureCode.STORAGE_UNAVAILABLE, "Storage is away.")
-STOPPED = Failure(FailureKind.STOPPED, FailureCode.PROCESSING_FAILED, "The worker was stopped.")
-LOSS = Failure(FailureKind.LOSS, FailureCode.WORKER_LOST, "The worker was lost.")
-
-
-async def claim(
-    db: Database, recording_id: UUID, *, lease_s: float = 60, put_deadline_s: float = 60
-) -> Work | None:
-    job = await job_of(db, recording_id)
-    assert job
-    return await lifecycle.claim(db, job.id, worker="a test", lease_s=lease_s, put_deadline_s=put_deadline_s)
-
-
-async def claimed(db: Database, recording_id: UUID, **limits: float) -> Work:
-    work = await claim(db, recording_id, **limits)
-    assert work
-    return work
-
-
-def processed(work: Work, **changes: Any) -> Processed:
-    values: dict[str, Any] = {
-        "batches": [0],
-        "tape": PutObject(work.objects[ObjectKind.TAPE], 10, 1),
-        "sidecar": PutObject(work.objects[ObjectKind.SIDECAR], 5, 2),
-        "index": b"index",
-        "account": {
-            "received": 3,
-            "stored": 3,
-            "duplicate": 0,
-            "rejected": 0,
-            "bytes": 9,
-            "stored_bytes": 10,
-        },
-        "summary": {},
-        "warnings": [],
-        "masked": {},
-        "playable": True,
-        "event_count": 3,
-        "duration_ms": 1500,
-        "navigations": [],
-    }
-    return Processed(**{**values, **changes})
-
-
-async def settle(db: Database, work: Work, failure: Failure, **options: bool) -> Again | Dead | None:
-    return await lifecycle.settle(db, work.claim.recording_id, work.claim.id, failure, POLICY, **options)
-
-
-async def status(db: Database, recording_id: UUID) -> Status:
-    found = await recording(db, recording_id)
-    assert found
-    return found.status
-
-
-async def objects(db: Database) -> dict[str, str]:
-    async with db.autocommit() as connection:
-        rows = await connection.execute(text("SELECT name, state FROM object"))
-        return {row.name: row.state for row in rows}
-
-
-async def make_due(db: Database) -> None:
-    async with db.transaction() as session:
-        await session.execute(text("UPDATE job SET due_at = now() WHERE state = 'due'"))
+from tests.models.steps import (
+    AWAY,
+    BAD,
+    FAULT,
+    LOSS,
+    STOPPED,
+    claim,
+    claimed,
+    make_due,
+    objects,
+    processed,
+    settle,
+    status,
+)
 
 
 async def test_the_first_claim_begins_processing(database: Database, hand: Deckhand) -> None:
