@@ -21,12 +21,14 @@ COMMANDS = {
     "web": "app.web",
     "migrate": "app.migrate",
     "send": "app.commands.send",
+    "import": "app.commands.import_recordings",
     "show": "app.commands.show",
     "list": "app.commands.list",
     "events": "app.commands.events",
     "logs": "app.commands.logs",
     "retry": "app.commands.retry",
     "delete": "app.commands.delete",
+    "doctor": "app.commands.doctor",
 }
 # name: the module whose COMMANDS are its sub-commands
 GROUPS = {

@@ -91,9 +91,9 @@ class Deflate:
 class Zstd:
     """zstd (RFC 8878), with any number of frames."""
 
-    def __init__(self) -> None:
+    def __init__(self, window_max: int = ZSTD_WINDOW_MAX) -> None:
         # One for all frames, which may be empty and many: making one takes ten times as long as using it.
-        self._decompressor = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW_MAX)
+        self._decompressor = zstandard.ZstdDecompressor(max_window_size=window_max)
         self._frame = self._decompressor.decompressobj()
         self._begun = False
 

@@ -23,6 +23,7 @@ FILE_MAX_BYTES = 2 << 30  # decompressed; decks take 512 MiB unless set otherwis
 ZSTD_LEVEL = 3
 
 _STEP = 1 << 20
+_NULL = Raw(b"null")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 
@@ -50,28 +51,36 @@ def read(
     `name` is used where the file has none of its own, `title` in any case; so `made_at`, where its events count time
     from their own start. `again`: a key that was never used before.
     """
+    found = unwrap(read_text(_decompressed(source), FILE_MAX_BYTES))
+    members = envelope(found, name, made_at) | ({} if title is None else {"name": title})
+    return upload(members, found, project_id, again=again)
+
+
+def read_text(chunks: Iterator[bytes], max_bytes: int) -> bytearray:
+    """What all chunks bring. Raises BadFile when that is too much, and what `chunks` raises."""
     text = bytearray()
-    for chunk in _decompressed(source):
+    for chunk in chunks:
         text += chunk
-        if len(text) > FILE_MAX_BYTES:
-            raise BadFile(f"more than {FILE_MAX_BYTES >> 20} MiB when decompressed")
-    found = unwrap(text)
-    if not (found.events or found.members):
-        raise BadFile("no events in it")
+        if len(text) > max_bytes:
+            raise BadFile(f"more than {max_bytes >> 20} MiB when decompressed")
+    return text
+
+
+def envelope(found: Unwrapped, name: str | None, made_at: datetime) -> dict[str, object]:
+    """The members of the envelope, without its events. `name` and `made_at` as in `read`."""
     members: dict[str, object] = {
         "name": name and name[:NAME_MAX],
         "started_at": _started_at(found.first_ms, made_at),
         "event_count": len(found.events),
     }
-    members |= found.members
-    if title is not None:
-        members["name"] = title
+    return members | {key: value for key, value in found.members.items() if value != _NULL}
+
+
+def upload(members: dict[str, object], found: Unwrapped, project_id: UUID | None, *, again: bool) -> Upload:
+    """The envelope, compressed. `again`: a key that was never used before."""
     if project_id is not None:
-        members["project_id"] = project_id
-    return _upload({key: value for key, value in members.items() if value is not None}, found, again)
-
-
-def _upload(members: dict[str, object], found: Unwrapped, again: bool) -> Upload:
+        members = members | {"project_id": project_id}
+    members = {key: value for key, value in members.items() if value is not None}
     compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL).compressobj()
     digest, size, body = hashlib.sha256(), 0, bytearray()
     for piece in _envelope(members, found.events):

@@ -166,7 +166,7 @@ def test_an_envelope_keeps_its_other_members_under_the_names_of_this_api() -> No
         (b'{"hello": "world"}', "neither an event nor a wrapper"),
         (b'{"result": {"snapshots": 7}}', "neither an event nor a wrapper"),
         (b"[" * 10_000, "nested too deeply"),
-        (b'{"events": [{"type": 4}], "name": "a"}\n{"events": [], "name": "b"}', "more than one envelope"),
+        (b'{"events": [{"type": 4}], "name": "a"}\n{"events": [], "name": "b"}', "2 recordings in one file"),
         (b'{"snapshot_data_by_window_id": []}', "something else inside"),
     ],
 )
