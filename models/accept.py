@@ -9,23 +9,20 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import msgspec
-from sqlalchemy import Text, bindparam, text
-from sqlalchemy.dialects.postgresql import ARRAY, BYTEA
-from sqlalchemy.exc import DBAPIError
 
-from models.db import Database
+from models.db import Database, Statement
 from models.ids import new_id
 from models.job import JobKind
 from models.object import ObjectKind, ObjectState, object_name
 from models.recording import CHUNK_BYTES, Source
 from models.video import VideoTerms
 
-LOCK_NOT_AVAILABLE = "55P03"
 KEY_HOURS = 24
 
 # A second request with the same key waits at the unique index until the first has committed, then inserts nothing.
-_ACCEPT = text(
+_ACCEPT = Statement(
     f"""
     WITH mine AS (
         INSERT INTO idempotency_key (project_id, key, body_hash, recording_id)
@@ -69,9 +66,9 @@ _ACCEPT = text(
     )
     SELECT id FROM accepted
     """  # noqa: S608  # constants only
-).bindparams(bindparam("chunks", type_=ARRAY(BYTEA)), bindparam("navigations", type_=Text))
+)
 
-_FIRST = text(
+_FIRST = Statement(
     "SELECT recording_id, body_hash FROM idempotency_key WHERE project_id = :project_id AND key = :key"
 )
 
@@ -151,20 +148,16 @@ async def accept(
         "key": idempotency.key if idempotency else None,
         "body_hash": idempotency.body_hash if idempotency else None,
     }
-    async with db.autocommit() as connection:
-        try:
-            accepted = (await connection.execute(_ACCEPT, values)).scalar_one_or_none()
-        except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) == LOCK_NOT_AVAILABLE:
-                raise KeyInProgress from None
-            raise
-        if accepted is not None:
-            return Accepted(accepted, upload_name=upload_name)
-        first = (
-            await connection.execute(_FIRST, {"project_id": new.project_id, "key": values["key"]})
-        ).one_or_none()
+    try:
+        async with db.driver() as connection:
+            accepted = await _ACCEPT.fetchrow(connection, values)
+            if accepted is not None:
+                return Accepted(accepted["id"], upload_name=upload_name)
+            first = await _FIRST.fetchrow(connection, values)
+    except asyncpg.LockNotAvailableError:
+        raise KeyInProgress from None
     if first is None or idempotency is None:
         raise KeyInProgress
-    if bytes(first.body_hash) != idempotency.body_hash:
+    if first["body_hash"] != idempotency.body_hash:
         raise KeyReused
-    return Accepted(first.recording_id, replayed=True)
+    return Accepted(first["recording_id"], replayed=True)

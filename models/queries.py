@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Uuid, any_, literal, select
@@ -9,7 +10,21 @@ from sqlmodel import col
 
 from models.db import Database
 from models.recording import Recording, Status, Tape
-from models.tenancy import ApiKey, Project, hash_secret
+from models.tenancy import Project, hash_secret
+
+_KEY_RIGHTS = """
+    SELECT id, tenant_id, project_id, user_id, scopes FROM api_key WHERE secret_hash = $1 AND revoked_at IS NULL
+"""
+
+
+class KeyRights(NamedTuple):
+    """Whose an API key is, and what it may do."""
+
+    id: UUID
+    tenant_id: UUID
+    project_id: UUID
+    user_id: UUID
+    scopes: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -74,13 +89,11 @@ async def statuses(db: Database, recording_ids: Collection[UUID]) -> dict[UUID, 
         return {found[0]: found[1] for found in await connection.execute(wanted)}
 
 
-async def api_key(db: Database, secret: str) -> ApiKey | None:
-    """The key that this secret belongs to, unless it was revoked."""
-    wanted = select(ApiKey).where(
-        col(ApiKey.secret_hash) == hash_secret(secret), col(ApiKey.revoked_at).is_(None)
-    )
-    async with db.reading() as session:
-        return (await session.execute(wanted)).scalar_one_or_none()
+async def api_key(db: Database, secret: str) -> KeyRights | None:
+    """What the key with this secret opens; None when there is none, or it was revoked."""
+    async with db.driver() as connection:
+        found = await connection.fetchrow(_KEY_RIGHTS, hash_secret(secret))
+    return None if found is None else KeyRights(*found)
 
 
 async def project_of_tenant(db: Database, tenant_id: UUID, project_id: UUID) -> bool:

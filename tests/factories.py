@@ -16,6 +16,7 @@ from models.accept import Idempotency, NewRecording, accept
 from models.bootstrap import FirstKeys, ensure_first_tenant
 from models.db import Database
 from models.job import Job, JobKind
+from models.queries import KeyRights
 from models.recording import Recording, Source
 from models.tenancy import ApiKey
 from models.video import VideoTerms
@@ -29,8 +30,8 @@ class Deckhand:
     """A tenant with its keys."""
 
     keys: FirstKeys
-    api_key: ApiKey
-    ingest_key: ApiKey
+    api_key: ApiKey | KeyRights
+    ingest_key: ApiKey | KeyRights
 
     @property
     def tenant_id(self) -> UUID:

@@ -1,5 +1,8 @@
-"""What a connection promises: a process that freezes, wherever it does, lets go of its locks."""
+"""What a connection promises: a process that freezes, wherever it does, lets go of its locks; a lost one is replaced."""
 
+import asyncio
+
+import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -45,3 +48,36 @@ async def test_a_client_frozen_between_preparing_and_executing_lets_go(
         await raw.driver_connection.prepare("SELECT 2")
         assert await others_get_the_lock(database, session)
     await frozen.close()
+
+
+async def test_a_connection_that_the_server_ended_is_replaced_before_it_is_used(
+    database: Database, database_url: str
+) -> None:
+    pooled = Database(database_url, pool_size=1)
+    async with pooled.driver() as connection:
+        pid = await connection.fetchval("SELECT pg_backend_pid()")
+    async with database.autocommit() as other:
+        await other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+    async with pooled.driver() as connection:
+        assert await connection.fetchval("SELECT pg_backend_pid()") != pid
+    await pooled.close()
+
+
+async def test_a_connection_that_ends_in_use_is_away(database: Database) -> None:
+    async with database.driver() as connection:
+        own = await connection.fetchval("SELECT pg_backend_pid()")
+    with pytest.raises(Exception) as ended:  # noqa: PT011  # which one is the driver's choice
+        async with database.driver() as connection:
+            await connection.fetchval("SELECT pg_terminate_backend($1), pg_sleep(5)", own)
+    assert is_away(ended.value)
+    await database.ping()
+
+
+async def test_a_statement_that_is_cancelled_leaves_nothing_to_the_next(database_url: str) -> None:
+    pooled = Database(database_url, pool_size=1)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05), pooled.driver() as connection:
+            await connection.fetchval("SELECT pg_sleep(60)")
+    async with pooled.driver() as connection:
+        assert await connection.fetchval("SELECT 1") == 1
+    await pooled.close()
