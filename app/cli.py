@@ -28,6 +28,7 @@ COMMANDS = {
     "logs": "app.commands.logs",
     "retry": "app.commands.retry",
     "delete": "app.commands.delete",
+    "doctor": "app.commands.doctor",
 }
 # name: the module whose COMMANDS are its sub-commands
 GROUPS = {

@@ -254,6 +254,25 @@ class GcsStorage:
         self._pool.shutdown(wait=False, cancel_futures=True)
         await asyncio.to_thread(self._client.close)
 
+    async def bucket_resource(self) -> dict[str, Any]:
+        """What Google tells of the bucket. Raises Unavailable, Refused."""
+        return await self._run(self._bucket_resource)
+
+    def _bucket_resource(self) -> dict[str, Any]:
+        def ask() -> dict[str, Any]:
+            response = self._session.get(
+                f"{self._client.api_endpoint}/storage/v1{self._bucket.path}", timeout=(CONNECT_S, ANSWER_S)
+            )
+            if not response.ok:
+                raise api.from_http_response(response)  # type: ignore[no-untyped-call]
+            resource: dict[str, Any] = response.json()
+            return resource
+
+        try:
+            return self._patiently(ask)
+        except NotFound:
+            raise Refused(self._no_bucket()) from None
+
     def _require_bucket(self, patience_s: float = PATIENCE_S) -> None:
         """Tells a missing object from a missing bucket: both are 404. Listing is what the object roles allow."""
         page = {"max_results": 1, "fields": "items(name)", "timeout": (CONNECT_S, ANSWER_S), "retry": None}
