@@ -11,6 +11,7 @@ import httpx
 from sqlalchemy import text
 
 from models.db import Database, is_away
+from models.job import JobKind
 from tests.factories import events, upload
 
 SETTLED_S = 100.0
@@ -22,6 +23,8 @@ IN_A_HURRY = {
     "TAPEDECK_RING_AGAIN_S": "1",
     "TAPEDECK_SWEEP_S": "1",
     "TAPEDECK_POLL_S": "0.2",
+    "TAPEDECK_UPLOAD_URL_TTL_S": "10",
+    "TAPEDECK_UPLOAD_DEADLINE_S": "10",
 }
 """Short leases and delays, so that a test need not wait as long as an operator would."""
 
@@ -55,12 +58,13 @@ async def settled(client: httpx.AsyncClient, ids: Sequence[str]) -> list[dict[st
     return [found[id_] for id_ in ids]
 
 
-async def running(database_url: str) -> None:
-    """Wait until a worker is in the middle of a job."""
+async def running(database_url: str, kind: JobKind = JobKind.PROCESS) -> None:
+    """Wait until a worker is in the middle of a job of this kind."""
     database = Database(database_url)
+    at_work = text("SELECT 1 FROM job WHERE state = 'running' AND kind = :kind").bindparams(kind=kind.value)
     try:
         async with database.autocommit() as connection:
-            while not (await connection.execute(text("SELECT 1 FROM job WHERE state = 'running'"))).first():
+            while not (await connection.execute(at_work)).first():
                 await asyncio.sleep(0.01)
     finally:
         await database.close()
@@ -107,7 +111,8 @@ async def _left_over(database: Database) -> tuple[dict[str, int], set[str]]:
         "payloads": """SELECT count(*) FROM payload JOIN recording ON recording.id = recording_id
                        WHERE status <> 'failed' OR deleted_at IS NOT NULL""",
         "live objects nobody refers to": """SELECT count(*) FROM object WHERE state = 'live' AND NOT EXISTS (
-                       SELECT 1 FROM recording WHERE object.name IN (tape_name, sidecar_name))""",
+                       SELECT 1 FROM recording
+                       WHERE object.name IN (tape_name, sidecar_name, video_name, upload_name))""",
         "finished more than once": """SELECT count(*) FROM (SELECT 1 FROM job_history WHERE state = 'done'
                        GROUP BY recording_id, kind HAVING count(*) > 1) AS twice""",
     }
