@@ -15,27 +15,24 @@ two copies at once of different objects to one name would not notice each other.
 
 import asyncio
 import base64
-import json
-import secrets
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from typing import Any, BinaryIO, ParamSpec, TypeVar
 
 import google.api_core.exceptions as api
-import google.auth.exceptions
 import urllib3
-import urllib3.exceptions
 from google.auth.credentials import Credentials
 from google.auth.transport.requests import AuthorizedSession
 from google.cloud.storage import Blob, Client
 from requests.adapters import HTTPAdapter
 
 from storage.deadline import Deadline
+from storage.gcs_errors import PastTheEnd, Taken, google_errors_named
+from storage.multipart import Multipart
 from storage.protocol import (
     NotFound,
     Refused,
@@ -98,7 +95,7 @@ class GcsStorage:
             left_s = max(source.deadline.remaining_s(), 0.001)
             # `total` counts the sending too; requests hands urllib3's own kind through, though its types say no.
             limits: Any = urllib3.Timeout(connect=CONNECT_S, read=ANSWER_S, total=left_s)
-            body = _Multipart({"name": name, "crc32c": _encode(source.crc32c)}, source, content_type)
+            body = Multipart({"name": name, "crc32c": _encode(source.crc32c)}, source, content_type)
             response = self._session.post(
                 f"{self._client.api_endpoint}/upload/storage/v1{self._bucket.path}/o",
                 params={
@@ -117,7 +114,7 @@ class GcsStorage:
 
         try:
             stored = self._patiently(send, source.deadline.remaining_s())
-        except _Taken:
+        except Taken:
             stored = self._what_took(name)
         except NotFound:
             raise Refused(self._no_bucket()) from None
@@ -170,7 +167,7 @@ class GcsStorage:
 
         try:
             return self._patiently(download), blob.generation
-        except _PastTheEnd:
+        except PastTheEnd:
             return b"", 0
         except NotFound:
             self._require_bucket()
@@ -215,7 +212,7 @@ class GcsStorage:
             token = self._patiently(partial(step, None), deadline.remaining_s())
             while token:
                 token = self._patiently(partial(step, token), deadline.remaining_s())
-        except _Taken:
+        except Taken:
             return self._what_took(target)
         return _stored(copy)
 
@@ -293,65 +290,12 @@ class GcsStorage:
         pause = FIRST_PAUSE_S
         while True:
             try:
-                with _google_errors_named():
+                with google_errors_named():
                     return call()
             except Unavailable:
                 if time.monotonic() + pause >= until or self._closed.wait(pause):
                     raise
             pause = min(2 * pause, LAST_PAUSE_S)
-
-
-class _Taken(Exception):
-    """412: there is an object of that name."""
-
-
-class _PastTheEnd(Exception):
-    """416: the object has no such bytes."""
-
-
-class _Multipart:
-    """The body of a multipart upload, made while it is sent; requests iterates it anew when it sends it again.
-
-    https://cloud.google.com/storage/docs/json_api/v1/how-tos/multipart-upload
-    """
-
-    def __init__(self, resource: dict[str, Any], source: Source, content_type: str) -> None:
-        boundary = secrets.token_hex(16)
-        self.content_type = f"multipart/related; boundary={boundary}"
-        self._source = source
-        self._head = (
-            f"--{boundary}\r\ncontent-type: application/json; charset=UTF-8\r\n\r\n{json.dumps(resource)}\r\n"
-            f"--{boundary}\r\ncontent-type: {content_type}\r\n\r\n"
-        ).encode()
-        self._tail = f"\r\n--{boundary}--\r\n".encode()
-
-    def __len__(self) -> int:
-        return len(self._head) + self._source.size + len(self._tail)
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield self._head
-        yield from self._source  # raises when the bytes are wrong or late: the request stays unfinished
-        yield self._tail
-
-
-@contextmanager
-def _google_errors_named() -> Iterator[None]:
-    try:
-        yield
-    except api.NotFound as error:
-        raise NotFound("no such object in the bucket") from error
-    except api.PreconditionFailed as error:
-        raise _Taken from error
-    except api.RequestRangeNotSatisfiable as error:
-        raise _PastTheEnd from error
-    except api.GoogleAPICallError as error:
-        away = error.code in (408, 429) or (error.code or 500) >= 500
-        raise (Unavailable if away else Refused)(f"GCS: {error.code} {_line(error)}") from error
-    except google.auth.exceptions.GoogleAuthError as error:
-        away = isinstance(error, google.auth.exceptions.TransportError) or error.retryable
-        raise (Unavailable if away else Refused)(f"GCS credentials: {_line(error)}") from error
-    except (OSError, urllib3.exceptions.HTTPError) as error:  # requests' errors are OSErrors
-        raise Unavailable(f"GCS: {_line(error)}") from error
 
 
 def _expected(name: str, stored: Stored, size: int, crc32c: int) -> Stored:
@@ -362,10 +306,6 @@ def _expected(name: str, stored: Stored, size: int, crc32c: int) -> Stored:
 
 def _stored(blob: Blob) -> Stored:
     return Stored(int(blob.size), _decode(blob.crc32c), str(blob.generation))
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
 
 
 def _encode(crc32c: int) -> str:

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import uvicorn
@@ -64,7 +65,14 @@ async def client_of(storage: Storage) -> AsyncIterator[httpx.AsyncClient]:
 @asynccontextmanager
 async def served(app: ASGIApp) -> AsyncIterator[str]:
     """The base URL of a real server that serves the application at /storage."""
-    config = uvicorn.Config(mounted(app), host="127.0.0.1", port=0, lifespan="off", log_level="critical")
+    async with listening(mounted(app)) as base_url:
+        yield base_url
+
+
+@asynccontextmanager
+async def listening(app: Any) -> AsyncIterator[str]:
+    """The base URL of a real server with this ASGI application."""
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, lifespan="off", log_level="critical")
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
     while not server.started:
