@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 from litestar.openapi.spec.enums import OpenAPIFormat
 from litestar.params import BodyKwarg
+from msgspec import UNSET, UnsetType
 
 from models.recording import FailureCode, Recording, Source, Status
 from replay.envelope import Navigation
@@ -19,10 +20,19 @@ Timestamp = Annotated[
 
 
 class Created(msgspec.Struct):
-    """A recording that was accepted: durable from now on, whatever happens."""
+    """A recording that was accepted: durable from now on, whatever happens. With a video: where to PUT it."""
 
     id: UUID
     status: Literal["uploading"]
+    video_upload_url: str | UnsetType = UNSET
+    video_upload_expires_at: Timestamp | UnsetType = UNSET
+
+
+class UploadUrl(msgspec.Struct):
+    """Where to PUT a video, with any content type or none, until then."""
+
+    video_upload_url: str
+    video_upload_expires_at: Timestamp
 
 
 class Retried(msgspec.Struct):

@@ -33,6 +33,7 @@ class Code(StrEnum):
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not_found"
     PROJECT_NOT_FOUND = "project_not_found"
+    VIDEO_NOT_FOUND = "video_not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     NOT_ACCEPTABLE = "not_acceptable"
     REQUEST_TIMEOUT = "request_timeout"
@@ -40,6 +41,9 @@ class Code(StrEnum):
     RECORDING_FAILED = "recording_failed"
     NOT_FAILED = "not_failed"
     PAYLOAD_EXPIRED = "payload_expired"
+    NO_VIDEO_EXPECTED = "no_video_expected"
+    VIDEO_NOT_UPLOADED = "video_not_uploaded"
+    VIDEO_ALREADY_CONFIRMED = "video_already_confirmed"
     IDEMPOTENCY_IN_PROGRESS = "idempotency_in_progress"
     PAYLOAD_TOO_LARGE = "payload_too_large"
     UNSUPPORTED_ENCODING = "unsupported_encoding"
@@ -56,6 +60,7 @@ STATUS: dict[Code, HTTPStatus] = {
     Code.FORBIDDEN: HTTPStatus.FORBIDDEN,
     Code.NOT_FOUND: HTTPStatus.NOT_FOUND,
     Code.PROJECT_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    Code.VIDEO_NOT_FOUND: HTTPStatus.NOT_FOUND,
     Code.METHOD_NOT_ALLOWED: HTTPStatus.METHOD_NOT_ALLOWED,
     Code.NOT_ACCEPTABLE: HTTPStatus.NOT_ACCEPTABLE,
     Code.REQUEST_TIMEOUT: HTTPStatus.REQUEST_TIMEOUT,
@@ -63,6 +68,9 @@ STATUS: dict[Code, HTTPStatus] = {
     Code.RECORDING_FAILED: HTTPStatus.CONFLICT,
     Code.NOT_FAILED: HTTPStatus.CONFLICT,
     Code.PAYLOAD_EXPIRED: HTTPStatus.CONFLICT,
+    Code.NO_VIDEO_EXPECTED: HTTPStatus.CONFLICT,
+    Code.VIDEO_NOT_UPLOADED: HTTPStatus.CONFLICT,
+    Code.VIDEO_ALREADY_CONFIRMED: HTTPStatus.CONFLICT,
     Code.IDEMPOTENCY_IN_PROGRESS: HTTPStatus.CONFLICT,
     Code.PAYLOAD_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     Code.UNSUPPORTED_ENCODING: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,

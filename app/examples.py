@@ -28,6 +28,13 @@ UPLOAD = {
 
 CREATED = {"id": RECORDING_ID, "status": "uploading"}
 
+UPLOAD_URL = {
+    "video_upload_url": "https://storage.googleapis.com/tapes/incoming/019a2b00-…/019a2b4c-…?X-Goog-Algorithm=…",
+    "video_upload_expires_at": "2026-05-04T11:02:31Z",
+}
+
+CREATED_WITH_VIDEO = CREATED | UPLOAD_URL
+
 RECORDING = {
     "id": RECORDING_ID,
     "tenant_id": "019a2b00-0000-7000-8000-000000000001",
@@ -39,8 +46,8 @@ RECORDING = {
     "ended_at": "2026-05-04T10:02:30Z",
     "duration_ms": 150000,
     "event_count": 1247,
-    "has_video": False,
-    "has_audio": False,
+    "has_video": True,
+    "has_audio": True,
     "navigations": [{"url": "https://app.example.com/login", "timestamp_ms": 0}],
     "journey_id": None,
     "created_at": "2026-05-04T10:02:31.204Z",
@@ -78,7 +85,13 @@ RECORDING = {
         "bytes_by_type": {"full_snapshot": 1398221, "mutation": 903000},
     },
     "masked": {},
-    "video": None,
+    "video": {
+        "duration_ms": 149800,
+        "bytes": 5120331,
+        "container": "webm",
+        "codecs": ["vp9", "opus"],
+        "has_audio": True,
+    },
 }
 
 FAILED = RECORDING | {
@@ -93,13 +106,16 @@ FAILED = RECORDING | {
     "warnings": [],
     "events": None,
     "summary": None,
+    "video": None,
 }
+
+AWAITING_VIDEO = RECORDING | {"status": "processing", "video": None}
 
 STATUS = {
     "id": RECORDING_ID,
     "status": "processing",
     "failure": None,
-    "has_video": False,
+    "has_video": True,
     "created_at": "2026-05-04T10:02:31.204Z",
     "updated_at": "2026-05-04T10:02:31.305Z",
 }

@@ -13,7 +13,7 @@ from litestar.exceptions import HTTPException
 from litestar.response import Redirect
 from litestar.types import ASGIApp, ControllerRouterHandler, Receive, Send
 
-from app import health, openapi, playback, recordings
+from app import health, openapi, playback, recordings, video
 from app.budget import ByteBudget
 from app.cors import Cors
 from app.errors import answer
@@ -76,7 +76,7 @@ def create_app(settings: Settings) -> Web:
     )
     api = Router(
         recordings.PATH,
-        route_handlers=[*recordings.HANDLERS, *playback.HANDLERS],
+        route_handlers=[*recordings.HANDLERS, *playback.HANDLERS, *video.HANDLERS],
         tags=["Recordings"],
         security=openapi.SECURITY,
     )
@@ -139,6 +139,8 @@ def _storage(settings: Settings) -> Storage:
             base_url=settings.base_url,
             emulator_host=settings.storage_emulator_host,
             cors_origins=settings.cors_origins,
+            max_put_bytes=settings.max_video_bytes,
+            upload_deadline_s=settings.upload_deadline_s,
         )
     except StorageError as error:
         raise SettingsError(f"STORAGE_URL: {error}") from None

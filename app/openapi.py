@@ -75,6 +75,10 @@ _SAID: dict[Code, tuple[str] | ApiError] = {
     Code.FORBIDDEN: ("This needs a key with the scope manage.",),
     Code.NOT_FOUND: ("There is no such recording.",),
     Code.PROJECT_NOT_FOUND: ("There is no such project.",),
+    Code.VIDEO_NOT_FOUND: ("There is no video, or it has not been verified yet.",),
+    Code.NO_VIDEO_EXPECTED: ("This recording was created without has_video.",),
+    Code.VIDEO_NOT_UPLOADED: ("The video is not in storage: PUT all of it to its upload URL, then confirm.",),
+    Code.VIDEO_ALREADY_CONFIRMED: ("The video was confirmed already; it cannot be replaced.",),
     Code.PAYLOAD_TOO_LARGE: ("The body is larger than 67108864 bytes as sent.",),
     Code.NOT_READY: ("This recording has not been processed yet.",),
     Code.RECORDING_FAILED: ("This recording failed before there was anything to read: no_valid_events.",),
@@ -171,7 +175,7 @@ _UPLOAD = Schema(
         "event_count": _COUNT,
         "events": _array(
             Schema(one_of=[_EVENT, Schema(type=OpenAPIType.STRING, description="A packed event.")]),
-            "Not empty. An event that is defective in itself is counted as rejected while processing.",
+            "Empty only with has_video. An event that is defective in itself is counted as rejected while processing.",
         ),
         "navigations": _array(
             Schema(
@@ -184,7 +188,9 @@ _UPLOAD = Schema(
         "project_id": Schema(
             type=OpenAPIType.STRING, format=OpenAPIFormat.UUID, description="Default: the key's project."
         ),
-        "has_video": _flag("Not supported yet."),
+        "has_video": _flag(
+            "A video follows: the answer says where to PUT it, and confirm-video that it is there."
+        ),
         "has_audio": _flag("Whether the video has sound."),
         "open": _flag("Not supported yet."),
         "console_logs": _array(_OBJECT, "As the page's console had them."),
@@ -198,7 +204,7 @@ CREATE = _operation(
     success=HTTPStatus.CREATED,
     description="Accepted: durable from now on, whatever happens.",
     headers=("Location", "Idempotency-Replayed"),
-    content={JSON: _shown(created=examples.CREATED)},
+    content={JSON: _shown(created=examples.CREATED, with_video=examples.CREATED_WITH_VIDEO)},
     body=RequestBody(
         required=True,
         description="May come with Content-Encoding gzip, deflate or zstd.",
@@ -236,6 +242,24 @@ LOGS = _operation(
     headers=("ETag", "Content-Encoding", "Content-Length", "Cache-Control", "Vary"),
     content={JSON: _shown(logs=examples.LOGS)},
     more={304: "Nothing changed since the ETag in If-None-Match."},
+)
+CONFIRM_VIDEO = _operation(
+    "Confirm the video",
+    description="The recording, or for a key that only has `ingest` its status. The video is verified next.",
+    headers=("Retry-After", "Cache-Control"),
+    content={JSON: _shown(recording=examples.AWAITING_VIDEO, ingest_key=examples.STATUS)},
+)
+VIDEO_UPLOAD_URL = _operation(
+    "Renew the video's upload URL",
+    description="A presigned URL: PUT the video there, as a whole, with any content type or none.",
+    headers=("Cache-Control",),
+    content={JSON: _shown(renewed=examples.UPLOAD_URL)},
+)
+VIDEO = _operation(
+    "Watch the video",
+    success=HTTPStatus.TEMPORARY_REDIRECT,
+    description="The video is at `Location`, for a while and for GET with Range; no key is needed there.",
+    headers=("Location", "Cache-Control"),
 )
 RETRY = _operation(
     "Retry a failed recording",

@@ -12,7 +12,7 @@ from litestar.openapi.spec.enums import OpenAPIType
 from app.errors import Code
 
 _HEADERS = {
-    "Location": "Where the recording is.",
+    "Location": "Where the recording is, or its video.",
     "Retry-After": "Seconds after which it is worth asking again.",
     "ETag": "Send it back in If-None-Match to get 304 while nothing changed.",
     "Idempotency-Replayed": "`true` when this is the first answer again.",
@@ -20,7 +20,7 @@ _HEADERS = {
     "WWW-Authenticate": "How to authenticate (RFC 9110).",
     "Accept-Encoding": "The content encodings that are understood.",
     "Vary": "The request headers that the answer depends on.",
-    "Cache-Control": "`private, no-cache`: keep it, and revalidate.",
+    "Cache-Control": "`private, no-cache`: keep it, and revalidate. `no-store`: do not.",
     "Content-Encoding": "`zstd`, `gzip`, or absent.",
     "Content-Length": "Bytes of the body as sent, where known.",
     "Allow": "The methods that there are.",
@@ -33,7 +33,11 @@ _OF_STATUS = {
     "429": ("Retry-After",),
     "503": ("Retry-After",),
 }
-_WORTH_ASKING_AGAIN = {Code.NOT_READY.value, Code.IDEMPOTENCY_IN_PROGRESS.value}
+_WORTH_ASKING_AGAIN = {
+    Code.NOT_READY.value,
+    Code.IDEMPOTENCY_IN_PROGRESS.value,
+    Code.VIDEO_NOT_UPLOADED.value,
+}
 _BOUNDS: dict[str, dict[str, int]] = {
     "from_ms": {"minimum": 0},  # Litestar takes a bound of 0 for none
     "to_ms": {"minimum": 0},
@@ -42,7 +46,7 @@ _BOUNDS: dict[str, dict[str, int]] = {
         "maxLength": 255,
     },  # checked by the handler, whose problem names the header
 }
-_LEFT_OUT_WHEN_EMPTY = {"Problem": {"errors"}}
+_LEFT_OUT_WHEN_EMPTY = {"Problem": {"errors"}, "Created": {"video_upload_url", "video_upload_expires_at"}}
 
 
 class Shown(Example):

@@ -25,15 +25,17 @@ from app.documents import (
     status_of,
 )
 from app.errors import ApiError, Code, invalid, not_found
-from app.services import services_of
+from app.presigned import upload_url
+from app.services import Services, services_of
 from app.uploads import check_upload
-from models import deletion, lifecycle, queries
-from models.accept import Idempotency, KeyInProgress, KeyReused, NewRecording, accept
+from models import deletion, lifecycle, queries, video
+from models.accept import Accepted, Idempotency, KeyInProgress, KeyReused, NewRecording, accept
 from models.db import Database
 from models.lifecycle import NotFailed, PayloadExpired
 from models.queries import Filters
 from models.recording import Recording, Source, Status
 from models.tenancy import Scope
+from models.video import NotAwaited
 
 PATH = "/api/v1/recordings"
 IDEMPOTENCY_KEY_MAX = 255
@@ -96,7 +98,11 @@ async def create_recording(
     headers = {"Location": f"{PATH}/{accepted.id}"}
     if accepted.replayed:
         headers["Idempotency-Replayed"] = "true"
-    return Response(Created(accepted.id, "uploading"), headers=headers)
+    created = Created(accepted.id, "uploading")
+    if upload_name := await _upload_name(services, caller, new, accepted):
+        url = upload_url(services, upload_name)
+        created = Created(accepted.id, "uploading", url.video_upload_url, url.video_upload_expires_at)
+    return Response(created, headers=headers)
 
 
 @get(
@@ -154,7 +160,7 @@ async def read_recording(
             recording = await visible(request, recording_id)
         if waited:  # else clients would ask again at once, for as long as nobody can wait
             headers["Preference-Applied"] = f"wait={wait_s}"
-    document = document_of(recording) if request.auth.may(Scope.READ) else status_of(recording)
+    document = document_for(request, recording)
     headers["ETag"] = etag_of(msgspec.json.encode(document))
     if recording.status not in lifecycle.TERMINAL:
         headers["Retry-After"] = str(POLL_AGAIN_S)
@@ -223,10 +229,28 @@ async def visible(request: ApiRequest, recording_id: UUID) -> Recording:
     return recording
 
 
+def document_for(request: ApiRequest, recording: Recording) -> RecordingDocument | RecordingStatus:
+    """A recording as this caller may see it."""
+    return document_of(recording) if request.auth.may(Scope.READ) else status_of(recording)
+
+
+async def _upload_name(
+    services: Services, caller: Caller, new: NewRecording, accepted: Accepted
+) -> str | None:
+    """Where the video is to be put. When the request came before: as long as it is awaited."""
+    if not (new.has_video and accepted.replayed):
+        return accepted.upload_name
+    try:
+        return await video.renew_upload(
+            services.db, caller.tenant_id, accepted.id, ends_s=services.video.upload_ends_s
+        )
+    except NotAwaited:
+        return None
+
+
 async def _new_recording(db: Database, caller: Caller, head: Head) -> NewRecording:
-    for field in ("has_video", "open"):
-        if getattr(head, field):
-            raise invalid(field, "is not supported yet")
+    if head.open:
+        raise invalid("open", "is not supported yet")
     project_id = head.project_id or caller.project_id
     if project_id != caller.project_id and (
         caller.is_bound or not await queries.project_of_tenant(db, caller.tenant_id, project_id)
@@ -243,6 +267,7 @@ async def _new_recording(db: Database, caller: Caller, head: Head) -> NewRecordi
         ended_at=head.ended_at,
         duration_ms=head.duration_ms,
         event_count=head.event_count,
+        has_video=head.has_video,
         has_audio=head.has_audio,
         navigations=[msgspec.to_builtins(navigation) for navigation in head.navigations],
     )

@@ -17,8 +17,10 @@ from storage.open import open_storage
 from storage.protocol import Storage
 from tests.api.served import Served, served
 from tests.api.tenants import new_tenant
+from tests.api.videos import Videos
 from tests.conftest import SECRET_KEY
 from tests.factories import Deckhand, job_of
+from tests.gcs_emulator import Emulator
 from tests.servers import Addresses
 from workers.failures import failure_of
 from workers.process import process
@@ -118,3 +120,25 @@ def process_it(database: Database, storage: Storage) -> Process:
             )
 
     return run
+
+
+@pytest.fixture(params=["local", "gcs"])
+async def videos(
+    request: pytest.FixtureRequest, serve: Serve, hand: Deckhand, database: Database, tmp_path: Path
+) -> AsyncIterator[Videos]:
+    """A service of its own, on either storage."""
+    where: dict[str, Any] = {"storage_url": f"file://{tmp_path / 'objects'}"}
+    if request.param == "gcs":
+        emulator: Emulator = request.getfixturevalue("emulator")
+        where = {"storage_url": emulator.storage_url, "storage_emulator_host": emulator.host}
+    web = serve(**where)
+    storage = open_storage(
+        where["storage_url"],
+        secret_key=SECRET_KEY,
+        base_url=web.url,
+        emulator_host=where.get("storage_emulator_host"),
+    )
+    tools = Tools(database, storage, put_deadline_s=60, max_events_bytes=1 << 30, max_video_bytes=1 << 30)
+    async with web.client(hand.keys.api_key) as api, web.client(hand.keys.ingest_key) as ingest:
+        yield Videos(api, ingest, tools)
+    await storage.close()

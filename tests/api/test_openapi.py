@@ -12,10 +12,12 @@ from app import documents, examples
 from app.cors import EXPOSED
 from app.errors import STATUS, Code, Problem
 from app.recordings import IDEMPOTENCY_KEY_MAX
+from models.job import JobKind
 from replay.envelope import decode_upload
 from tests.api.conftest import Process
 from tests.api.test_create import PATH
 from tests.api.test_read import create, id_in
+from tests.api.videos import Videos
 from tests.factories import events, upload
 
 
@@ -142,6 +144,30 @@ async def test_a_failed_recording_is_as_it_says(
     check_answer(document, await api.post(f"{path}/retry"))
 
 
+async def test_a_videos_answers_are_as_it_says(videos: Videos) -> None:
+    document = (await videos.api.get("/openapi.json")).json()
+
+    async def ask(method: str, path: str, status: int, client: httpx.AsyncClient = videos.api) -> Any:
+        answer = await client.request(method, path)
+        assert answer.status_code == status, answer.text
+        check_answer(document, answer)
+        return answer
+
+    created = await videos.ingest.post(PATH, content=upload(has_video=True))
+    check_answer(document, created)
+    path = created.headers["Location"]
+    await ask("POST", f"{path}/confirm-video", 409)
+    renewed = await ask("POST", f"{path}/video-upload-url", 200)
+    await videos.put(renewed.json()["video_upload_url"])
+    await ask("POST", f"{path}/confirm-video", 200, videos.ingest)
+    await ask("POST", f"{path}/confirm-video", 200)
+    await ask("POST", f"{path}/video-upload-url", 409)
+    await ask("GET", f"{path}/video", 404)
+    await videos.work(path, JobKind.PROCESS, JobKind.VERIFY_VIDEO)
+    assert (await ask("GET", path, 200)).json()["video"]
+    await ask("GET", f"{path}/video", 307)
+
+
 async def test_every_operation_is_there(document: dict[str, Any]) -> None:
     path = "/api/v1/recordings"
     assert set(operations(document)) == {
@@ -154,6 +180,9 @@ async def test_every_operation_is_there(document: dict[str, Any]) -> None:
         f"GET {path}/{{recording_id}}/logs",
         f"HEAD {path}/{{recording_id}}/logs",
         f"POST {path}/{{recording_id}}/retry",
+        f"POST {path}/{{recording_id}}/confirm-video",
+        f"POST {path}/{{recording_id}}/video-upload-url",
+        f"GET {path}/{{recording_id}}/video",
         "GET /health",
         "GET /ready",
     }
@@ -248,6 +277,9 @@ async def test_the_examples_are_what_the_service_takes_and_gives(
         (examples.LIST, documents.RecordingList),
         (examples.LOGS, documents.LogsDocument),
         (examples.CREATED, documents.Created),
+        (examples.CREATED_WITH_VIDEO, documents.Created),
+        (examples.UPLOAD_URL, documents.UploadUrl),
+        (examples.AWAITING_VIDEO, documents.RecordingDocument),
         (examples.RETRIED, documents.Retried),
     ):
         assert msgspec.to_builtins(msgspec.convert(example, type_)) == example
