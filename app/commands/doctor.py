@@ -20,7 +20,6 @@ from storage.protocol import Storage, StorageError
 
 STATE_WIDTH, CHECK_WIDTH = 4, 17
 TIDY_S = 5.0
-WHERE_CLIENTS_LOOK = ("TAPEDECK_PUBLIC_URL", "HOST", "PORT")
 
 
 def command(as_json: Json = False) -> None:
@@ -60,34 +59,26 @@ def _state(state: State) -> str:
 
 
 async def _examinations() -> AsyncIterator[Examination]:
-    """Each as soon as it and those before it are over; they run side by side."""
+    """One after the other: what they measure would not be worth much otherwise."""
     found = installation.find()
     settings = found.settings
     yield Examination(found.findings())
-    running: list[asyncio.Task[Examination]] = []
-
-    def begin(check: str, findings: Findings) -> None:
-        running.append(asyncio.create_task(examine(check, findings)))
-
     if found.knows("DATABASE_URL"):
-        begin("database", postgres.database(settings.database_url))
+        yield await examine("database", postgres.database(settings.database_url))
     if found.knows("REDIS_URL"):
-        begin("redis", redis.doorbell(settings.redis_url))
+        yield await examine("redis", redis.doorbell(settings.redis_url))
+    clients_look_somewhere = found.knows("TAPEDECK_PUBLIC_URL", "HOST", "PORT")
+    if clients_look_somewhere:
+        yield await examine("web", browser.web(settings.base_url))
     opened: list[Storage] = []
     if found.knows("STORAGE_URL", "STORAGE_EMULATOR_HOST"):
-        begin("storage", _open(settings, opened.append))
-        await asyncio.wait(running[-1:])
+        yield await examine("storage", _open(settings, opened.append))
     for storage in opened:
-        begin("storage", objects.round_trip(storage, settings.storage_url))
-        begin("bucket", bucket.bucket(storage, settings.cors_origins))
+        yield await examine("storage", objects.round_trip(storage, settings.storage_url))
+        yield await examine("bucket", bucket.bucket(storage, settings.cors_origins))
         signed = _signed(storage, settings)
-        if found.knows(*WHERE_CLIENTS_LOOK) and (found.knows(SECRET_KEY) or not signed.ours):
-            begin("signing", browser.signed_urls(signed))
-    if found.knows(*WHERE_CLIENTS_LOOK):
-        begin("web", browser.web(settings.base_url))
-    for task in running:
-        yield await task
-    for storage in opened:
+        if not signed.ours or (clients_look_somewhere and found.knows(SECRET_KEY)):
+            yield await examine("signing", browser.signed_urls(signed))
         with suppress(TimeoutError):
             async with asyncio.timeout(TIDY_S):
                 await storage.close()

@@ -157,10 +157,13 @@ def _lists(header: str, value: str) -> bool:
 
 
 def _unreachable(check: str, url: str, error: httpx.HTTPError) -> Finding:
-    """A deck that does not run is no fault of the installation; a certificate that does not fit is."""
+    """A deck that does not run is no fault of the installation."""
     if _is_of_tls(error):
         return fail(check, f"{_origin(url)}: {line(error)}: let its certificate fit its name")
-    return warn(check, f"nobody answers at {_origin(url)} ({line(error)}): start web, then examine again")
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+        return warn(check, f"nobody answers at {_origin(url)} ({line(error)}): start web, then examine again")
+    says = f"{_origin(url)} takes connections and does not answer ({line(error)}): see what web, or a proxy, does"
+    return fail(check, says)
 
 
 def _is_of_tls(error: BaseException | None) -> bool:

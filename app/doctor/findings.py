@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-LIMIT_S = 20.0
+LIMIT_S = 15.0
 
 
 class State(StrEnum):
@@ -65,7 +65,7 @@ async def examine(check: str, findings: Findings, limit_s: float = LIMIT_S) -> E
 def line(error: BaseException) -> str:
     """An error as one line."""
     text = " ".join(str(error).split())
-    return text[:300] if text else type(error).__name__
+    return text[:300].rstrip(":. ") if text else type(error).__name__
 
 
 def place(url: str) -> str:
