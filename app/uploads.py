@@ -16,9 +16,10 @@ from app.errors import ApiError, Code, invalid
 from replay.envelope import BadEnvelope
 
 INLINE_BYTES = 64 * 1024  # up to here the detour through a thread costs more than it brings
+SMALL_BYTES = 12_000_000  # no need to count: an event takes three bytes with its comma, an escape six
 LARGE_BYTES = 128 * 1024 * 1024
 CROWDED = 4_000_000  # commas: a recording of 70 to 120 MB has as many, most of them inside its events
-ESCAPED = 1_000_000  # escapes of UTF-16 units, the only ones that may be surrogates
+ESCAPED = 2_000_000  # escapes of UTF-16 units, the only ones that may be surrogates
 APART_S = 120
 PIPE_BYTES = 1024 * 1024
 
@@ -31,12 +32,18 @@ async def check_upload(body: bytearray, apart: asyncio.Semaphore, *, digest: boo
     try:
         if len(body) <= INLINE_BYTES:
             return check(body, digest=digest)
-        if len(body) < LARGE_BYTES and body.count(b",") < CROWDED and body.count(rb"\u") < ESCAPED:
+        if not _is_crowded(body):
             return await asyncio.to_thread(check, body, digest=digest)
         async with apart, asyncio.timeout(APART_S):
             return await _check_apart(body, digest=digest)
     except BadEnvelope as error:
         raise invalid(error.field, error.message) from None
+
+
+def _is_crowded(body: bytearray) -> bool:
+    return len(body) > SMALL_BYTES and (
+        len(body) >= LARGE_BYTES or body.count(b",") >= CROWDED or body.count(rb"\u") >= ESCAPED
+    )
 
 
 async def _check_apart(body: bytearray, *, digest: bool) -> Upload:

@@ -22,7 +22,7 @@ import asyncpg
 import psutil
 import zstandard
 
-from app.checking import LEVEL
+from app.checking import COMPRESSION
 from app.embedded.places import free_port
 from app.recordings import PATH
 from benchmarks import accept_servers
@@ -119,7 +119,7 @@ def _usual(database_url: str) -> AbstractAsyncContextManager[Server]:
 @asynccontextmanager
 async def _floor(database_url: str, sent: bytes) -> AsyncIterator[Server]:
     with tempfile.NamedTemporaryFile(prefix="tapedeck-bench-") as payload:
-        payload.write(zstandard.compress(sent, LEVEL))
+        payload.write(zstandard.ZstdCompressor(compression_params=COMPRESSION).compress(sent))
         payload.flush()
         async with _other("floor", database_url, payload.name) as server:
             yield server

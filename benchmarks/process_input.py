@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 import zstandard
 
-from app.checking import LEVEL
+from app.checking import COMPRESSION
 from replay import splice, surrogates
 
 MB = 1_000_000
@@ -40,7 +40,7 @@ def write(folder: Path, recordings: Sequence[Path], size: int, *, big_event: boo
     With `big_event`, a single event of 20 MB stands in its middle.
     """
     upload = Upload(folder / "upload.json", folder / "payload", 0, 0)
-    compressor = zstandard.ZstdCompressor(level=LEVEL).compressobj()
+    compressor = zstandard.ZstdCompressor(compression_params=COMPRESSION).compressobj()
     count = written = 0
     with upload.json.open("wb") as plain, upload.payload.open("wb") as packed:
         for piece in _pieces([_read(path) for path in recordings or _own()], size, big_event):

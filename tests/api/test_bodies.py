@@ -308,7 +308,7 @@ def test_the_zstd_bomb_is_valid() -> None:
 
 @pytest.mark.parametrize(
     "crowd",
-    [b"[" + b"1," * 4_200_000 + b"1]", b'"' + rb"\ud83d" * 1_100_000 + b'"'],
+    [b"[" + b"1, " * 4_200_000 + b"1]", b'"' + rb"\ud83d" * 2_100_000 + b'"'],
     ids=["values", "surrogates"],
 )
 async def test_a_crowded_body_is_accepted_like_any_other(
