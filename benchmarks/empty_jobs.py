@@ -25,8 +25,8 @@ NAME = "empty"
 
 async def _finish(work: Work, tools: Tools) -> None:
     """What a job must do that has no effects: claimed and leased like any other, it commits that it is done."""
-    async with tools.db.transaction() as session:
-        await ledger.finish(session, work.claim)
+    async with tools.db.autocommit() as connection:
+        await ledger.finish(connection, work.claim)
 
 
 def tapedeck() -> None:

@@ -9,13 +9,14 @@ was frozen past its lease and thaws can change nothing.
 """
 
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from functools import cache
+from typing import Any, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import CursorResult, delete, func, select, text, update
+from sqlalchemy import CursorResult, TextClause, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlmodel import col
@@ -25,9 +26,18 @@ from models.ids import new_id
 from models.job import IMMORTAL, FinishedJob, Job, JobFields, JobKind, JobState
 from models.retry import Again, Dead, Failure, FailureKind, History, Policy, decide
 
+Session: TypeAlias = AsyncSession | AsyncConnection
+
 FREE_OF_ATTEMPT = frozenset({FailureKind.AWAY, FailureKind.LOSS, FailureKind.STOPPED})
 NOT_RUNG = {"ring_at": func.now()}
 UNCLAIMED: dict[str, Any] = {"claim_id": None, "lease_until": None, "claimed_at": None, "worker": None}
+
+_KINDS_TO_RING = f"""
+    SELECT kind FROM unnest($1::text[]) AS asked (kind) WHERE EXISTS (
+        SELECT FROM job
+        WHERE job.kind = asked.kind AND state = '{JobState.DUE}' AND due_at <= now() AND ring_at <= now()
+    )
+"""  # noqa: S608  # constants only
 
 
 class ClaimLost(Exception):
@@ -62,6 +72,13 @@ async def add(
     )
 
 
+async def kinds_to_ring(db: Database) -> Sequence[JobKind]:
+    """The kinds of which `ring` would find jobs. One statement for all: what a dispatcher with nothing to do asks."""
+    async with db.driver() as connection:
+        found = await connection.fetch(_KINDS_TO_RING, [kind.value for kind in JobKind])
+    return [JobKind(row["kind"]) for row in found]
+
+
 async def ring(session: AsyncSession, kind: JobKind, *, room: int, again_s: float) -> Sequence[UUID]:
     """Take up to `room` due jobs that nobody rang for in the last `again_s` seconds, the longest due first.
 
@@ -87,37 +104,6 @@ async def ring(session: AsyncSession, kind: JobKind, *, room: int, again_s: floa
         .returning(col(Job.id))
     )
     return (await session.execute(rung)).scalars().all()
-
-
-async def find(session: AsyncSession, job_id: UUID) -> tuple[UUID, JobKind] | None:
-    """The recording and kind of a job that may be claimed now, or None. Takes no lock."""
-    wanted = select(col(Job.recording_id), col(Job.kind)).where(
-        col(Job.id) == job_id, col(Job.state) == JobState.DUE, col(Job.due_at) <= func.now()
-    )
-    found = (await session.execute(wanted)).one_or_none()
-    return None if found is None else (found[0], found[1])
-
-
-async def claim(session: AsyncSession, job_id: UUID, *, worker: str, lease_s: float) -> Claim | None:
-    """Take hold of a due job, or None when it is not due (any more): drop the message then."""
-    now = func.clock_timestamp()
-    statement = (
-        update(Job)
-        .where(col(Job.id) == job_id, col(Job.state) == JobState.DUE, col(Job.due_at) <= now)
-        .values(
-            state=JobState.RUNNING,
-            attempts=col(Job.attempts) + 1,
-            claim_id=new_id(),
-            claimed_at=now,
-            lease_until=now + timedelta(seconds=lease_s),
-            worker=worker,
-        )
-        .returning(Job)
-    )
-    job = (await session.execute(statement)).scalar_one_or_none()
-    if job is None or job.claim_id is None:
-        return None
-    return Claim(job.claim_id, job.id, job.kind, job.tenant_id, job.recording_id, job.attempts, job.losses)
 
 
 async def renew(
@@ -163,12 +149,10 @@ async def hold(session: AsyncSession, claim: Claim) -> None:
         raise ClaimLost
 
 
-async def finish(session: AsyncSession, claim: Claim) -> None:
+async def finish(session: Session, claim: Claim) -> None:
     """The job is done: the last statement of the transaction that holds its effects. Raises ClaimLost."""
-    if (
-        await _move_to_history(session, "claim_id = :value AND state = 'running'", claim.id, JobState.DONE)
-        != 1
-    ):
+    held = "claim_id = :value AND state = 'running'"
+    if await _move_to_history(session, held, claim.id, JobState.DONE) != 1:
         raise ClaimLost
 
 
@@ -294,16 +278,20 @@ async def prune(session: AsyncSession, *, older_s: float, limit: int) -> int:
     return await _count(session, delete(FinishedJob).where(col(FinishedJob.id).in_(old)))
 
 
-async def _move_to_history(session: AsyncSession, which: str, value: UUID, state: JobState) -> int:
+async def _move_to_history(session: Session, which: str, value: UUID, state: JobState) -> int:
+    return await _count(session, _to_history(which), {"value": value, "state": state.value})
+
+
+@cache
+def _to_history(which: str) -> TextClause:
     columns = list(JobFields.model_fields)
     over = {"state": ":state", "finished_at": "clock_timestamp()"}
-    statement = text(
+    return text(
         f"WITH gone AS (DELETE FROM job WHERE {which} RETURNING *) "  # noqa: S608  # the caller's constant, no input
         f"INSERT INTO job_history ({', '.join(columns)}) SELECT {', '.join(over.get(c, c) for c in columns)} FROM gone"
     )
-    return await _count(session, statement.bindparams(value=value, state=state.value))
 
 
-async def _count(session: AsyncSession, statement: Any) -> int:
-    result = await session.execute(statement)
+async def _count(session: Session, statement: Any, values: Mapping[str, Any] | None = None) -> int:
+    result = await session.execute(statement, values)
     return result.rowcount if isinstance(result, CursorResult) else 0

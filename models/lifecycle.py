@@ -22,10 +22,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from models import ledger
-from models.db import Database
-from models.job import PUTS, JobKind
+from models.db import Database, Statement
+from models.ids import new_id
+from models.job import PUTS, JobKind, JobState
 from models.ledger import Claim, ClaimLost
-from models.object import ObjectKind, PutObject, bury, expect, object_name, publish
+from models.object import ObjectKind, ObjectState, PutObject, bury, object_name, publish
 from models.recording import FailureCode, Payload, Recording, Status, Tape
 from models.retry import Again, Dead, Failure, Policy
 from replay.findings import from_video
@@ -77,35 +78,73 @@ def awaits_video(recording: Recording) -> bool:
     return recording.has_video and recording.upload_generation is None
 
 
+# The recording is locked before its job, whatever the planner does: the job's row is only touched once `locked` gave a row.
+# Both are looked at again as they are when their lock is there, as READ COMMITTED does.
+_CLAIM = Statement(
+    f"""
+    WITH asked AS (
+        SELECT kind, recording_id FROM job
+        WHERE id = :job_id AND state = '{JobState.DUE}' AND due_at <= clock_timestamp()
+    ), locked AS (
+        SELECT recording.id, recording.status FROM recording JOIN asked ON recording.id = asked.recording_id
+        WHERE recording.deleted_at IS NULL OR asked.kind = '{JobKind.PURGE}'
+        FOR UPDATE OF recording
+    ), claimed AS (
+        UPDATE job SET
+            state = '{JobState.RUNNING}', attempts = attempts + 1, claim_id = :claim_id, worker = :worker,
+            claimed_at = clock_timestamp(),
+            lease_until = clock_timestamp() + make_interval(secs => CAST(:lease_s AS float))
+        FROM locked
+        WHERE job.id = :job_id AND job.state = '{JobState.DUE}' AND job.due_at <= clock_timestamp()
+        RETURNING job.*
+    ), begun AS (
+        UPDATE recording SET
+            status = '{Status.PROCESSING}',
+            updated_at = greatest(clock_timestamp(), recording.updated_at + interval '1 ms')
+        FROM claimed
+        WHERE recording.id = claimed.recording_id AND claimed.kind = '{JobKind.PROCESS}'
+          AND recording.status = '{Status.UPLOADING}'
+          AND (NOT recording.has_video OR recording.upload_generation IS NOT NULL)
+    ), expected AS (
+        INSERT INTO object (name, kind, state, recording_id, claim_id, expires_at)
+        SELECT format(put.name, claimed.tenant_id, claimed.recording_id), put.kind, '{ObjectState.PENDING}',
+               claimed.recording_id, claimed.claim_id,
+               clock_timestamp() + make_interval(secs => CAST(:object_s AS float))
+        FROM claimed JOIN unnest(CAST(:job_kinds AS text[]), CAST(:kinds AS text[]), CAST(:names AS text[]))
+             AS put (job_kind, kind, name) ON put.job_kind = claimed.kind
+    )
+    SELECT id, kind, tenant_id, recording_id, attempts, losses FROM claimed
+    """  # noqa: S608  # constants only
+)
+
+
 async def claim(
     db: Database, job_id: UUID, *, worker: str, lease_s: float, put_deadline_s: float
 ) -> Work | None:
-    """Take hold of a due job; its recording begins processing. None: drop the message."""
-    async with db.transaction() as session:
-        found = await ledger.find(session, job_id)
-        if found is None:
-            return None
-        recording_id, kind = found
-        recording = await lock(session, recording_id, deleted=kind is JobKind.PURGE)
-        if recording is None:
-            return None
-        claim = await ledger.claim(session, job_id, worker=worker, lease_s=lease_s)
-        if claim is None:
-            return None
-        objects = {k: object_name(k, claim.tenant_id, claim.recording_id, claim.id) for k in PUTS[claim.kind]}
-        for object_kind, name in objects.items():
-            ends_s = lease_s + put_deadline_s
-            await expect(
-                session,
-                object_kind,
-                name,
-                recording_id=claim.recording_id,
-                claim_id=claim.id,
-                ends_s=ends_s,
-            )
-        if kind is JobKind.PROCESS and recording.status is Status.UPLOADING and not awaits_video(recording):
-            await change(session, recording.id, status=Status.PROCESSING)
-        return Work(claim, objects)
+    """Take hold of a due job: one statement. Its recording begins processing, and its objects may be put from now on.
+
+    None when it is not due (any more), or its recording was deleted: drop the message.
+    """
+    claim_id = new_id()
+    puts = [(kind, put, object_name(put, "%1$s", "%2$s", claim_id)) for kind in JobKind for put in PUTS[kind]]
+    job_kinds, kinds, names = zip(*puts, strict=True)
+    values = {
+        "job_id": job_id,
+        "claim_id": claim_id,
+        "worker": worker,
+        "lease_s": lease_s,
+        "object_s": lease_s + put_deadline_s,
+        "job_kinds": job_kinds,
+        "kinds": kinds,
+        "names": names,
+    }
+    async with db.driver() as connection:
+        job = await _CLAIM.fetchrow(connection, values)
+    if job is None:
+        return None
+    kind, tenant_id, recording_id = JobKind(job["kind"]), job["tenant_id"], job["recording_id"]
+    claim = Claim(claim_id, job_id, kind, tenant_id, recording_id, job["attempts"], job["losses"])
+    return Work(claim, {put: object_name(put, tenant_id, recording_id, claim_id) for put in PUTS[kind]})
 
 
 async def commit_processed(db: Database, claim: Claim, done: Processed) -> Status:

@@ -60,10 +60,10 @@ class StoredObject(SQLModel, table=True):
 _SUFFIX = {ObjectKind.TAPE: ".json.zst", ObjectKind.SIDECAR: ".json.zst"}
 
 
-def object_name(kind: ObjectKind, tenant_id: UUID, recording_id: UUID, claim_id: UUID) -> str:
+def object_name(kind: ObjectKind, tenant_id: UUID | str, recording_id: UUID | str, claim_id: UUID) -> str:
     """The name of an object that one claim puts: no two claims share one, so a put may be repeated.
 
-    A client's upload has no claim: a fresh id stands in its place.
+    A client's upload has no claim: a fresh id stands in its place. What is not known yet may be a place to fill in.
     """
     return f"{kind.value}/{tenant_id}/{recording_id}/{claim_id}{_SUFFIX.get(kind, '')}"
 

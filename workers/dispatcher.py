@@ -33,7 +33,7 @@ from workers.tools import Tools, check_start, open_tools
 BATCH = 200
 PAYLOAD_BATCH = 10
 POOL_SIZE = 4
-BUSY_PAUSE_S = 0.02
+BUSY_PAUSE_S = 0.04  # shorter, and each look would refill a window by a few messages only
 HISTORY_S = 30 * 86400
 CANCEL_AGAIN_S = 1.0
 ALWAYS = 1_000_000
@@ -77,9 +77,10 @@ class Dispatcher:
     async def _ring_when_due(self) -> None:
         while True:
             busy = False
-            for kind in JobKind:
-                with _going_on("ring"):
-                    busy |= await self._ring(kind)
+            with _going_on("ring"):
+                for kind in await ledger.kinds_to_ring(self._tools.db):
+                    with _going_on("ring"):
+                        busy |= await self._ring(kind)
             if busy:
                 await asyncio.sleep(BUSY_PAUSE_S)
             else:
