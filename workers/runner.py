@@ -98,7 +98,6 @@ class Runner:
 
     async def _attempt(self, work: Work, lease: Lease) -> None:
         began = time.monotonic()
-        log.info("job_started", attempt=work.claim.attempts, losses=work.claim.losses)
         try:
             async with asyncio.timeout(self._settings.job_timeout_s):
                 if work.claim.losses >= LOSSES_BEFORE_ISOLATION:
@@ -120,7 +119,8 @@ class Runner:
         except Exception as error:
             failure = failure_of(error)
         if failure is None:
-            log.info("job_done", ms=round((time.monotonic() - began) * 1000))
+            took_ms = round((time.monotonic() - began) * 1000)
+            log.info("job_done", attempt=work.claim.attempts, losses=work.claim.losses, ms=took_ms)
         else:
             await self._settle(work, failure, lease)
 
@@ -139,6 +139,8 @@ class Runner:
             known = failure.kind in (FailureKind.AWAY, FailureKind.BAD_INPUT, FailureKind.STOPPED)
             log.warning(
                 "job_attempt_failed",
+                attempt=work.claim.attempts,
+                losses=work.claim.losses,
                 failure=failure.kind.value,
                 code=failure.code.value,
                 verdict=str(verdict),
