@@ -1,8 +1,8 @@
 """Warnings: what is odd about a recording that is stored all the same."""
 
 from array import array
-from collections.abc import Sequence
-from itertools import pairwise
+from itertools import islice
+from operator import sub
 
 import msgspec
 
@@ -14,7 +14,7 @@ BACKWARD_JUMP_MS = 60_000  # within one batch, tabs and frames differ by less
 DURATION_TOLERANCE_MS = 2000
 DURATION_TOLERANCE = 0.05
 
-_FULL_SNAPSHOT = int(EventType.FULL_SNAPSHOT)
+_FULL_SNAPSHOT = bytes([EventType.FULL_SNAPSHOT])
 
 
 class Warning(msgspec.Struct):  # noqa: A001 - API.md's word
@@ -25,17 +25,14 @@ class Warning(msgspec.Struct):  # noqa: A001 - API.md's word
     message: str
 
 
-def from_kinds(order: Sequence[int], kinds: bytes | bytearray) -> list[Warning]:
-    """no_meta, no_snapshot_at_start, unknown_type."""
+def from_kinds(kinds: bytes | bytearray) -> list[Warning]:
+    """no_meta, no_snapshot_at_start, unknown_type. `kinds` are in playing order."""
     found = []
     if kinds and EventType.META not in kinds:
         found.append(Warning("no_meta", 1, "No Meta event says which page this is and how large."))
-    early = 0
-    for place in order:
-        if kinds[place] == _FULL_SNAPSHOT:
-            break
-        early += is_increment(kinds[place])
-    if early or (kinds and _FULL_SNAPSHOT not in kinds):
+    before, snapshot, _ = kinds.partition(_FULL_SNAPSHOT)
+    early = sum(map(is_increment, before))
+    if early or (kinds and not snapshot):
         message = "Changes come before the first full snapshot, so the start cannot be played."
         found.append(Warning("no_snapshot_at_start", max(early, 1), message))
     if unknown := kinds.count(UNKNOWN_TYPE) + kinds.count(UNKNOWN_SOURCE):
@@ -47,7 +44,7 @@ def from_kinds(order: Sequence[int], kinds: bytes | bytearray) -> list[Warning]:
 
 def from_times(ordered: "array[float]", out_of_order: int, set_back: int) -> list[Warning]:
     """gap, clock_jump, out_of_order. `set_back` counts steps back of more than BACKWARD_JUMP_MS within a batch."""
-    long = [step for before, after in pairwise(ordered) if (step := after - before) > GAP_MS]
+    long = [step for step in map(sub, islice(ordered, 1, None), ordered) if step > GAP_MS]
     gaps = sum(step <= JUMP_MS for step in long)
     jumps = len(long) - gaps + set_back
     found = []

@@ -2,27 +2,31 @@
 
 import hashlib
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from itertools import compress
 
 from msgspec import Raw
 
 from replay import findings, units
 from replay.envelope import Envelope, Navigation
-from replay.events import Head, Rejected, read_head
-from replay.order import is_sorted
+from replay.events import Head, Heads, Rejected, read_head, read_heads
+from replay.runs import runs
 from replay.sidecar import RejectedEvent
-from replay.summary import TALLIED, Tally
+from replay.summary import IS_TALLIED, Tally
 from replay.tape import Recorded
 from replay.unpack import EVENT_MAX_BYTES, unpack_members, unpack_string
+
+RUN_BYTES = 16 << 10  # of events whose heads are read together: a call for each of many small ones costs more
 
 _STRING = ord('"')
 
 
 class Gathered:
-    """The events of all batches in order of arrival, as columns: slices, times, kinds."""
+    """The events of all batches in order of arrival, as columns: slices, and of what is stored sizes, times, kinds."""
 
     def __init__(self, max_bytes: int) -> None:
         self.slices: list[Raw] = []
+        self.sizes: array[int] = array("Q")
         self.times: array[float] = array("d")
         self.kinds = bytearray()
         self.tally = Tally()
@@ -44,14 +48,15 @@ class Gathered:
         self._seen.update(map(_digest, self._last_batch))
         self._last_batch = envelope.events
         self._starts.add(len(self.slices))
-        for index, event in enumerate(envelope.events, self.received):
-            if self._seen and _digest(event) in self._seen:
-                self.duplicate += 1
-                continue
-            try:
-                self._take(event)
-            except Rejected as rejected:
-                self.rejected.append(RejectedEvent(index, rejected.reason, event))
+        events, indexes = self._new(envelope.events)
+        sizes = _sizes(events)
+        for start, end in runs(sizes, RUN_BYTES):
+            run = events[start:end]
+            if heads := read_heads(run):
+                self._take_all(run, sizes[start:end], heads)
+            else:
+                for index, event in zip(indexes[start:end], run, strict=True):
+                    self._take(index, event)
         self.received += len(envelope.events)
         self.tally.add_logs(envelope.console_logs, envelope.network_logs)
         self.console += envelope.console_logs
@@ -59,15 +64,20 @@ class Gathered:
         self.client_info = envelope.client_info or self.client_info
         self.navigations += envelope.navigations
 
-    def recorded(self, order: Sequence[int]) -> Iterator[Recorded]:
-        """The events as they are stored, in this order."""
-        changes = bool(self._packed or self._in_seconds)
-        event: Callable[[int], bytes | Raw] = self.stored if changes else self.slices.__getitem__
-        return zip(
-            map(event, order),
-            map(self.times.__getitem__, order),
-            map(self.kinds.__getitem__, order),
-            strict=True,
+    def recorded(self, order: Sequence[int]) -> Recorded:
+        """The events as they are stored, in playing order."""
+        changed = bool(self._packed or self._in_seconds)
+
+        def read(start: int, end: int) -> Iterable[bytes | Raw]:
+            return map(self.stored if changed else self.slices.__getitem__, order[start:end])
+
+        if isinstance(order, range):
+            return Recorded(self.sizes, self.times, self.kinds, read)
+        return Recorded(
+            array("Q", map(self.sizes.__getitem__, order)),
+            array("d", map(self.times.__getitem__, order)),
+            bytes(map(self.kinds.__getitem__, order)),
+            read,
         )
 
     def stored(self, place: int) -> bytes | Raw:
@@ -79,15 +89,14 @@ class Gathered:
     def scale(self) -> None:
         """Bring times in seconds to ms."""
         for place in units.in_seconds(self.times, self.kinds):
-            before = self.stored(place)
-            after, self.times[place] = units.in_ms(before)
-            self.tally.sizes[self.kinds[place]] += len(after) - len(memoryview(before))
+            scaled, self.times[place] = units.in_ms(self.stored(place))
+            self.sizes[place] = len(scaled)
             self._in_seconds.add(place)
 
-    def disorder(self) -> tuple[int, int]:
+    def disorder(self, order: Sequence[int]) -> tuple[int, int]:
         """How many events arrived after a later one, and how often time was set back within a batch."""
         late = set_back = 0
-        if is_sorted(self.times):
+        if isinstance(order, range):
             return 0, 0
         latest = before = float("-inf")
         for place, time in enumerate(self.times):
@@ -96,30 +105,49 @@ class Gathered:
             latest, before = max(latest, time), time
         return late, set_back
 
-    def _take(self, event: Raw) -> None:
+    def _new(self, events: list[Raw]) -> tuple[list[Raw], Sequence[int]]:
+        """Those that no batch before brought, and their indexes among all that was received."""
+        if not self._seen:
+            return events, range(self.received, self.received + len(events))
+        new = [index for index, event in enumerate(events) if _digest(event) not in self._seen]
+        self.duplicate += len(events) - len(new)
+        return [events[index] for index in new], [self.received + index for index in new]
+
+    def _take_all(self, events: list[Raw], sizes: "array[int]", heads: Heads) -> None:
         place = len(self.slices)
-        final: bytes | Raw = event
-        view = memoryview(event)
-        if view[0] == _STRING:
-            final = self._unpacked(event, None)
-            head = read_head(final)
-            self._packed[place] = None
-            view = memoryview(final)
-        else:
-            head = read_head(event)
-            if head.cv is not None:
-                packed = head
-                final = self._unpacked(event, packed)
-                head = read_head(final, unpacked=True)
-                if final is not event:
-                    self._packed[place] = packed
-                    view = memoryview(final)
+        self.slices += events
+        self.sizes += sizes
+        self.times.extend(heads.times)
+        self.kinds += heads.kinds
+        for i in compress(range(len(events)), heads.kinds.translate(IS_TALLIED)):
+            self.tally.add(place + i, events[i], heads.kinds[i], heads.details[i])
+
+    def _take(self, index: int, event: Raw) -> None:
+        try:
+            final, head, packed = self._read(event)
+        except Rejected as rejected:
+            self.rejected.append(RejectedEvent(index, rejected.reason, event))
+            return
+        place = len(self.slices)
+        if final is not event:
+            self._packed[place] = packed
         self.slices.append(event)
+        self.sizes.append(len(memoryview(final)))
         self.times.append(head.time)
         self.kinds.append(head.kind)
-        self.tally.sizes[head.kind] += len(view)
-        if head.kind in TALLIED:
-            self.tally.add(place, final, head)
+        if IS_TALLIED[head.kind]:
+            self.tally.add(place, final, head.kind, head.detail)
+
+    def _read(self, event: Raw) -> tuple[bytes | Raw, Head, Head | None]:
+        """The event as it is stored but for its unit of time, its head, and its head before unpacking (None: a string)."""
+        if memoryview(event)[0] == _STRING:
+            final = self._unpacked(event, None)
+            return final, read_head(final), None
+        head = read_head(event)
+        if head.cv is None:
+            return event, head, None
+        final = self._unpacked(event, head)
+        return final, read_head(final, unpacked=True), head
 
     def _unpacked(self, event: Raw, head: Head | None) -> bytes | Raw:
         limit = min(EVENT_MAX_BYTES, self._room)
@@ -138,6 +166,10 @@ class Gathered:
 
 def _unpack(event: Raw, head: Head | None, limit: int) -> bytes | Raw:
     return unpack_string(event, limit) if head is None else unpack_members(event, head, limit)
+
+
+def _sizes(events: Iterable[Raw]) -> "array[int]":
+    return array("Q", map(len, map(memoryview, events)))  # type: ignore[arg-type]  # its class is generic only in stubs
 
 
 def _digest(event: Raw) -> bytes:

@@ -6,10 +6,8 @@ from itertools import islice
 from operator import le
 
 
-def is_sorted(times: "array[float]") -> bool:
-    return all(map(le, times, islice(times, 1, None)))
-
-
 def playing_order(times: "array[float]") -> Sequence[int]:
-    """The places of the events, in the order in which they play."""
-    return range(len(times)) if is_sorted(times) else sorted(range(len(times)), key=times.__getitem__)
+    """The places of the events, in the order in which they play; a range when that is how they came."""
+    if all(map(le, times, islice(times, 1, None))):
+        return range(len(times))
+    return sorted(range(len(times)), key=times.__getitem__)

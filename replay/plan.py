@@ -5,9 +5,8 @@ has to change (packed, or timed in seconds) is made anew from its slice each tim
 the payload once and never everything unpacked.
 """
 
-from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import msgspec
 import zstandard
@@ -66,20 +65,21 @@ class Plan:
         self._events = gathered
         self._level = level
         self._index: Index | None = None
-        times, kinds, tally = gathered.times, gathered.kinds, gathered.tally
-        if not times and not (claims.video and gathered.received == 0):
+        tally = gathered.tally
+        if not gathered.times and not (claims.video and gathered.received == 0):
             raise _no_valid_events(gathered)
         gathered.scale()
-        self._order = order = playing_order(times)
+        order = playing_order(gathered.times)
+        self._recorded = recorded = gathered.recorded(order)
         self.masked: dict[str, int] = {}
-        self.playable = _is_playable(order, kinds)
-        self.summary = tally.finish(order, times, kinds)
+        self.playable = _is_playable(recorded.kinds)
+        self.summary = tally.finish(recorded, gathered.times)
         self.account = Account(
             received=gathered.received,
-            stored=len(times),
+            stored=len(recorded.times),
             duplicate=gathered.duplicate,
             rejected=len(gathered.rejected),
-            bytes=sum(tally.sizes),
+            bytes=sum(recorded.sizes),
         )
         if gathered.received == 0:  # only a video was sent: the client's figures stay
             self.event_count = claims.event_count or 0
@@ -87,13 +87,13 @@ class Plan:
             self.navigations = gathered.navigations
             self.warnings: list[Warning] = []
             return
-        self.event_count = len(times)
-        ordered = array("d", map(times.__getitem__, order))
-        self.duration_ms = round(ordered[-1] - ordered[0])
-        self.navigations = tally.navigations(order, times)
+        start, end = recorded.times[0], recorded.times[-1]
+        self.event_count = len(recorded.times)
+        self.duration_ms = round(end - start)
+        self.navigations = tally.navigations(gathered.times, start)
         self.warnings = [
-            *findings.from_kinds(order, kinds),
-            *findings.from_times(ordered, *gathered.disorder()),
+            *findings.from_kinds(recorded.kinds),
+            *findings.from_times(recorded.times, *gathered.disorder(order)),
             *findings.from_claims(
                 claimed_events=claims.event_count,
                 received=gathered.received,
@@ -111,7 +111,7 @@ class Plan:
 
     def tape(self) -> Iterator[bytes]:
         """The bytes of the tape (`replay.tape`), index frame included. Deterministic: again gives the same bytes."""
-        self._index = yield from write_tape(self._events.recorded(self._order), level=self._level)
+        self._index = yield from write_tape(self._recorded, level=self._level)
 
     def sidecar(self) -> Iterator[bytes]:
         """The bytes of the sidecar (`replay.sidecar`)."""
@@ -153,12 +153,7 @@ def _no_valid_events(gathered: Gathered) -> BadRecording:
     )
 
 
-def _is_playable(order: Sequence[int], kinds: bytes | bytearray) -> bool:
-    """There is a full snapshot, and a Meta before it."""
-    meta = False
-    for place in order:
-        if kinds[place] == EventType.META:
-            meta = True
-        elif kinds[place] == EventType.FULL_SNAPSHOT and meta:
-            return True
-    return False
+def _is_playable(kinds: bytes | bytearray) -> bool:
+    """There is a full snapshot, and a Meta before it. `kinds` are in playing order."""
+    meta = kinds.find(EventType.META)
+    return meta >= 0 and kinds.find(EventType.FULL_SNAPSHOT, meta) >= 0

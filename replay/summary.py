@@ -3,8 +3,8 @@
 import math
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from collections.abc import Iterable
+from itertools import compress, pairwise
 from typing import Any
 
 import msgspec
@@ -12,7 +12,6 @@ from msgspec import Raw
 
 from replay import surrogates
 from replay.envelope import Navigation
-from replay.events import Head
 from replay.rrweb import (
     CONSOLE_PLUGIN,
     INTERACTIONS,
@@ -24,6 +23,7 @@ from replay.rrweb import (
     MouseInteraction,
     Source,
 )
+from replay.tape import Recorded
 
 ACTIVE_GAP_MS = 5000  # a pause between two interactions that still counts as activity
 NAVIGATIONS_MAX = 1000  # they are part of every answer that shows a recording
@@ -38,7 +38,12 @@ _SCROLL = SOURCE_BASE + Source.SCROLL
 _MOUSE_INTERACTION = SOURCE_BASE + Source.MOUSE_INTERACTION
 _VIEWPORT_RESIZE = SOURCE_BASE + Source.VIEWPORT_RESIZE
 _LOG = SOURCE_BASE + Source.LOG
-TALLIED = frozenset((_MOUSE_INTERACTION, _META, _PLUGIN, _VIEWPORT_RESIZE, _LOG))
+
+# Tables for bytes.translate: 1 for these kinds.
+IS_TALLIED = bytes(
+    kind in (_MOUSE_INTERACTION, _META, _PLUGIN, _VIEWPORT_RESIZE, _LOG) for kind in range(256)
+)
+_IS_INTERACTION = bytes(kind in INTERACTIONS for kind in range(256))
 
 
 class Account(msgspec.Struct):
@@ -108,17 +113,16 @@ class Tally:
 
     def __init__(self) -> None:
         self.summary = Summary()
-        self.sizes = [0] * (UNKNOWN_SOURCE + 1)  # bytes by kind
         self.pages: dict[int, str] = {}  # place in the order of arrival → url
         self._meta_viewport: dict[int, Viewport] = {}
         self._resized_viewport: dict[int, Viewport] = {}
 
-    def add(self, place: int, event: bytes | Raw, head: Head) -> None:
-        """An event of a kind in `TALLIED`; `event` is the stored JSON. The caller keeps `sizes`."""
-        if head.kind == _MOUSE_INTERACTION:
-            self.summary.clicks += head.detail == _CLICK
+    def add(self, place: int, event: bytes | Raw, kind: int, detail: Any) -> None:
+        """An event of a kind that `IS_TALLIED`; `event` is the stored JSON, `detail` as in its head."""
+        if kind == _MOUSE_INTERACTION:
+            self.summary.clicks += detail == _CLICK
         else:
-            self._look_into(place, event, head.kind)
+            self._look_into(place, event, kind)
 
     def add_logs(self, console: Iterable[Raw], network: Iterable[Raw]) -> None:
         """Logs that came beside the events."""
@@ -127,28 +131,24 @@ class Tally:
         for request in network:
             self._count_statuses(_decoded(_status, request))
 
-    def finish(self, order: Sequence[int], times: "array[float]", kinds: bytes | bytearray) -> Summary:
-        """The summary; `order` is the playing order."""
-        summary = self.summary
+    def finish(self, recorded: Recorded, times: "array[float]") -> Summary:
+        """The summary of all that is `recorded`; `times` are in the order of arrival."""
+        summary, kinds = self.summary, recorded.kinds
         summary.pages = kinds.count(_META)
         summary.inputs = kinds.count(_INPUT)
         summary.scrolls = kinds.count(_SCROLL)
-        summary.active_ms = round(_active_ms(order, times, kinds))
-        names = Counter[str]()
-        for kind, size in enumerate(self.sizes):
-            if size:
-                names[KIND_NAMES[kind]] += size
-        summary.bytes_by_type = dict(sorted(names.items()))
+        summary.active_ms = round(_active_ms(recorded))
+        summary.bytes_by_type = _bytes_by_type(recorded)
         for found in (self._meta_viewport, self._resized_viewport):
             if found and summary.viewport is None:
                 summary.viewport = found[min(found, key=lambda place: (times[place], place))]
         return summary
 
-    def navigations(self, order: Sequence[int], times: "array[float]") -> list[Navigation]:
-        """The pages in playing order, timed in whole ms from the first event. The first ones, when they are too many."""
+    def navigations(self, times: "array[float]", start: float) -> list[Navigation]:
+        """The pages in playing order, in whole ms from `start`; `times` as in `finish`. The first ones, when they are too many."""
         places = sorted(self.pages, key=lambda place: (times[place], place))
         return [
-            Navigation(self.pages[place], math.floor(times[place] - times[order[0]]))
+            Navigation(self.pages[place], math.floor(times[place] - start))
             for place in places[:NAVIGATIONS_MAX]
         ]
 
@@ -194,7 +194,18 @@ def _note_viewport(found: dict[int, Viewport], place: int, data: _Data) -> None:
         found[place] = Viewport(data.width, data.height)
 
 
-def _active_ms(order: Sequence[int], times: "array[float]", kinds: bytes | bytearray) -> float:
-    interactions = [times[place] for place in order if kinds[place] in INTERACTIONS]
+def _bytes_by_type(recorded: Recorded) -> dict[str, int]:
+    sizes = [0] * (UNKNOWN_SOURCE + 1)
+    for kind, size in zip(recorded.kinds, recorded.sizes, strict=True):
+        sizes[kind] += size
+    names = Counter[str]()
+    for kind, size in enumerate(sizes):
+        if size:
+            names[KIND_NAMES[kind]] += size
+    return dict(sorted(names.items()))
+
+
+def _active_ms(recorded: Recorded) -> float:
+    interactions = compress(recorded.times, recorded.kinds.translate(_IS_INTERACTION))
     gaps = (after - before for before, after in pairwise(interactions))
     return sum(gap for gap in gaps if gap <= ACTIVE_GAP_MS)

@@ -36,9 +36,13 @@ Test vectors (hex)::
                    3800007b2262223a327d 0900005d
 """
 
+import re
 import struct
-from collections.abc import Generator, Iterable
+from array import array
+from collections.abc import Callable, Generator, Iterable, Iterator
 from io import BytesIO
+from itertools import chain, repeat
+from typing import NamedTuple
 
 import google_crc32c
 import zstandard
@@ -46,6 +50,7 @@ from msgspec import Raw
 
 from replay.index import VERSION, BadIndex, Index, Part, Snapshot
 from replay.rrweb import EventType
+from replay.runs import runs
 
 PART_BYTES = 4 << 20
 LEVEL = 1  # of real recordings: with this window a tenth smaller than level 3, in two thirds of its time
@@ -64,60 +69,41 @@ _SKIPPABLE_MAGIC = 0x184D2A50
 _FOOTER = struct.Struct("<II8s")
 _FOOTER_MAGIC = b"TAPEDECK"
 _LAST_BLOCK, _RLE_BLOCK = 1, 1
-_META, _FULL_SNAPSHOT = int(EventType.META), int(EventType.FULL_SNAPSHOT)
+_PLAYABLE_FROM = re.compile(b"[%c%c]" % (EventType.META, EventType.FULL_SNAPSHOT))
 
 
-Recorded = tuple[bytes | Raw, float, int]
-"""One event on its way to the tape: its JSON, its time in ms, its kind (`replay.rrweb`)."""
+class Recorded(NamedTuple):
+    """Events on their way to a tape, in playing order: columns, and a way to read the JSON of some neighbours."""
+
+    sizes: "array[int]"  # bytes of their JSON
+    times: "array[float]"  # ms
+    kinds: bytes | bytearray  # `replay.rrweb`
+    read: Callable[[int, int], Iterable[bytes | Raw]]  # of events `[start:end]`
 
 
-def write(events: Iterable[Recorded], *, level: int = LEVEL) -> Generator[bytes, None, Index]:
-    """The object's bytes; returns the index. `events` are in playing order; one part of them is held at a time."""
+def write(recorded: Recorded, *, level: int = LEVEL) -> Generator[bytes, None, Index]:
+    """The object's bytes; returns the index. One part's JSON is held at a time."""
     if not 1 <= level <= LEVEL_MAX:
         raise ValueError(f"level {level} is not within 1 and {LEVEL_MAX}")
     compressor = _compressor(level)
     parts: list[Part] = []
-    snapshots: list[Snapshot] = []
-    meta: tuple[int, int] | None = None
-    held, held_events = (
-        BytesIO(),
-        0,
-    )  # one buffer, used again and again: asking for memory each time costs more
-    first = last = 0.0
+    held = BytesIO()  # one buffer, used again and again: asking for memory each time costs more
     at = len(PREFIX)
     yield PREFIX
-
-    def close(end: int) -> Generator[bytes, None, None]:
-        nonlocal at, held_events
+    for start, end in runs(recorded.sizes, PART_BYTES):
         if parts:
             yield RESET
             at += len(RESET)
-        with held.getbuffer() as buffer, buffer[: end - 1] as json:  # without the last comma
-            stored = _blocks(compressor.compress(json))
-            parts.append(Part(at, len(stored), crc32c(stored), len(json), held_events, first, last))
         held.seek(0)
-        held_events = 0
+        held.writelines(chain.from_iterable(zip(recorded.read(start, end), repeat(b","))))
+        with held.getbuffer() as buffer, buffer[: held.tell() - 1] as json:  # without the last comma
+            stored = _blocks(compressor.compress(json))
+            first, last = recorded.times[start], recorded.times[end - 1]
+            parts.append(Part(at, len(stored), crc32c(stored), len(json), end - start, first, last))
         at += len(stored)
         yield stored
-
-    for json, time, kind in events:
-        before = held.tell()
-        if before + held.write(json) > PART_BYTES and before:
-            yield from close(before)
-            held.write(json)
-        held.write(b",")
-        if not held_events:
-            first = time
-        if kind == _META:
-            meta = len(parts), held_events
-        elif kind == _FULL_SNAPSHOT:
-            snapshots.append(Snapshot(time, *(meta or (len(parts), held_events))))
-        held_events += 1
-        last = time
-    if held_events:
-        yield from close(held.tell())
     yield SUFFIX
-    index = Index(VERSION, at + len(SUFFIX), tuple(parts), tuple(snapshots))
+    index = Index(VERSION, at + len(SUFFIX), tuple(parts), tuple(_snapshots(recorded, parts)))
     yield index_frame(index)
     return index
 
@@ -165,6 +151,19 @@ def read_index(tail: bytes) -> Index:
     if len(tail) < needed:
         raise BadIndex("too short")
     return Index.decode(tail[-needed:-FOOTER_BYTES])
+
+
+def _snapshots(recorded: Recorded, parts: Iterable[Part]) -> Iterator[Snapshot]:
+    meta: tuple[int, int] | None = None
+    start = 0
+    for number, part in enumerate(parts):
+        for found in _PLAYABLE_FROM.finditer(recorded.kinds, start, start + part.events):
+            place = number, found.start() - start
+            if found[0][0] == EventType.META:
+                meta = place
+            else:
+                yield Snapshot(recorded.times[found.start()], *(meta or place))
+        start += part.events
 
 
 def _compressor(level: int) -> zstandard.ZstdCompressor:

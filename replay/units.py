@@ -22,6 +22,8 @@ _CUSTOM = int(EventType.CUSTOM)
 
 def in_seconds(times: "array[float]", kinds: bytes | bytearray) -> list[int]:
     """The places of the events whose times are seconds in a stream of milliseconds."""
+    if min(times, default=_EPOCH_MS) >= _EPOCH_MS:  # nearly always
+        return []
     seconds = [place for place, time in enumerate(times) if _EPOCH_S <= time < _EPOCH_MS]
     if not seconds:
         return []

@@ -3,6 +3,7 @@
 import io
 import json
 import random
+from array import array
 
 import pytest
 import zstandard
@@ -20,6 +21,7 @@ NO_EVENTS, TWO_PARTS = (
         "a40000402c09200a09200d0d0400ef163b822bc6085c16 3800007b2262223a327d 0900005d"
     ),
 )  # fmt: skip
+NOTHING = tape.Recorded(array("Q"), array("d"), b"", lambda start, end: [])
 TEXTS = st.text('ab{}",:0 ', max_size=40).map(lambda text: json.dumps(text).encode())
 
 
@@ -58,7 +60,7 @@ def test_what_reset_decodes_to_is_a_comma_and_white_space() -> None:
 
 
 def test_a_tape_without_events_is_an_empty_array() -> None:
-    written = b"".join(tape.write([], level=3))
+    written = b"".join(tape.write(NOTHING, level=3))
     index = tape.read_index(written)
     assert written[: index.frame_bytes] == NO_EVENTS
     assert (index.events, index.first_time, index.last_time) == (0, 0.0, 0.0)
@@ -95,7 +97,7 @@ def test_parts_of_any_size_can_be_spliced(size: int, unit: bytes) -> None:
 @pytest.mark.parametrize("level", [0, 20, -1])
 def test_levels_whose_window_a_browser_may_refuse_are_refused(level: int) -> None:
     with pytest.raises(ValueError, match="level"):
-        next(tape.write([], level=level))
+        next(tape.write(NOTHING, level=level))
 
 
 @pytest.fixture(scope="module")
