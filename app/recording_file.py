@@ -56,13 +56,13 @@ def read(
     return upload(members, found, project_id, again=again)
 
 
-def read_text(chunks: Iterator[bytes], max_bytes: int) -> bytearray:
-    """What all chunks bring. Raises BadFile when that is too much, and what `chunks` raises."""
+def read_text(chunks: Iterator[bytes], max_bytes: int, hint: str = "") -> bytearray:
+    """What all chunks bring. Raises BadFile when that is too much, with a hint; and what `chunks` raises."""
     text = bytearray()
     for chunk in chunks:
         text += chunk
         if len(text) > max_bytes:
-            raise BadFile(f"more than {max_bytes >> 20} MiB when decompressed")
+            raise BadFile(f"more than {max_bytes >> 20} MiB when decompressed{hint}")
     return text
 
 

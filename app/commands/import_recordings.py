@@ -9,7 +9,7 @@ from uuid import UUID
 import typer
 
 from app import credentials
-from app.client import Client, Refused
+from app.client import Client, Refused, Unreachable
 from app.commands import terminal
 from app.commands.import_report import Report
 from app.commands.options import ApiKey, Json, Url
@@ -107,7 +107,7 @@ def command(
         report.waiting(reason, seconds)
 
     with (
-        Journal(journal_file or home.home / journal.FILE, target) as sent_before,
+        Journal(journal_file or home.home / journal.FILE, target, dry=dry_run) as sent_before,
         Client(deck.url, deck.api_key, patience_s=retry_for, on_wait=on_wait)
         if deck
         else nullcontext() as client,
@@ -119,7 +119,7 @@ def command(
         with report:
             try:
                 importing.run(_found(paths, report))
-                if wait and client and not importing.stopped_by:
+                if wait and client and not importing.is_stopping:
                     _follow(client, report)
             except KeyboardInterrupt:
                 interrupted = True
@@ -165,6 +165,9 @@ def _follow(client: Client, report: Report) -> None:
             *_, recording = client.follow(recording_id)
         except Refused as error:
             report.gone(recording_id, error)
+        except Unreachable as error:
+            report.failed("waiting", error)
+            return
         else:
             report.status(recording)
 

@@ -9,6 +9,7 @@ from typing import Any, Self
 from uuid import UUID
 
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 from app.client import Refused
 from app.commands import describe, terminal
@@ -16,6 +17,7 @@ from app.exits import REFUSED, Exit
 from app.importing.find import File, Odd
 from app.importing.pipeline import Outcome, Result
 
+CURRENT_CHARS = 24  # of the current file's name
 SAY_AGAIN_S = 5.0  # however many threads wait for the deck, that is told as often as this
 
 
@@ -41,8 +43,8 @@ class Report:
         self._files, self._bytes, self._events = 0, 0, 0
         self._total, bytes_total = total() if watched else (0, 0)
         self._progress = Progress(
-            SpinnerColumn(), TextColumn("{task.fields[done]}", markup=False), BarColumn(bar_width=20), DownloadColumn(),
-            TimeRemainingColumn(), TextColumn("{task.fields[current]}", markup=False),
+            SpinnerColumn(), TextColumn("{task.fields[done]}", table_column=Column(no_wrap=True)), BarColumn(bar_width=20), DownloadColumn(),
+            TimeRemainingColumn(), TextColumn("{task.fields[current]}", markup=False, table_column=Column(no_wrap=True)),
             console=console, transient=True, disable=not watched,
         )  # fmt: skip
         self._bar = self._progress.add_task("", total=bytes_total, done="", current="")
@@ -60,7 +62,7 @@ class Report:
             if isinstance(file, Odd):
                 yield file
                 continue
-            self._show(current=str(terminal.safe(file.path)))
+            self._show(current=str(terminal.safe(file.place.rpartition("/")[2]))[:CURRENT_CHARS])
             yield file
             self._files, self._bytes = self._files + 1, self._bytes + file.size
             self._show(completed=self._bytes)
@@ -83,7 +85,7 @@ class Report:
             if result.found and result.outcome in (Outcome.SENT, Outcome.FOUND):
                 self._events += len(result.found.events)
             if self._keep and result.recording_id:
-                self.accepted[result.recording_id] = result.label
+                self.accepted.setdefault(result.recording_id, result.label)
             if result.outcome == Outcome.SKIPPED:
                 self._reasons[str(result.error).partition(":")[0]] += 1
             self._tell(result)

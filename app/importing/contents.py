@@ -123,7 +123,7 @@ def _of_tar(chunks: Iterator[bytes], made_at: datetime) -> Iterator[_Member]:
     stream.allow(HEADERS_MAX_BYTES)
     with closing(tarfile.open(fileobj=stream, mode="r|", bufsize=_Stream.BUFFER)) as archive:
         while member := archive.next():
-            archive.members = []  # it would keep them all
+            archive.members = []  # type: ignore[attr-defined] # it would keep them all
             try:
                 moment = datetime.fromtimestamp(member.mtime, UTC)
             except (ValueError, OverflowError, OSError):

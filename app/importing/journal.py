@@ -56,29 +56,32 @@ def target_of(url: str, api_key: str, project_id: UUID | None) -> str:
 
 
 class Journal:
-    """What was sent to one target. Use as a context manager; it is made with the first line. Safe to use in threads.
+    """What was sent to one target. Use as a context manager, and in threads as you like.
 
-    Raises BadJournal, here and in `add`.
+    It is made if it is not there, unless it is only to be read (`dry`). Raises BadJournal, here and in `add`.
     """
 
-    def __init__(self, path: Path, target: str) -> None:
+    def __init__(self, path: Path, target: str, *, dry: bool = False) -> None:
         self.path = path
         self._target = target
         self._known: dict[bytes, UUID] = {}
         self._held: set[str] = set()
         self._changed = Condition()
-        self._file: int | None = None
-        try:
-            self._read()
-        except OSError as error:
-            raise BadJournal(f"{path}: {error.strerror or error}") from None
+        with self._errors():
+            if path.exists() and not path.is_file():
+                raise BadJournal(f"{path} is no file")
+            self._file = None if dry else self._open()
+            if path.exists():
+                self._read()
 
     def __enter__(self) -> "Journal":
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            os.close(self._file)
+        with self._changed:
+            if self._file is not None:
+                os.close(self._file)
+            self._file = None
 
     def get(self, content: str) -> UUID | None:
         """The recording that has this content already."""
@@ -100,16 +103,18 @@ class Journal:
     def add(self, content: str, recording: UUID, path: str) -> None:
         """Note, for good, that this content was accepted as that recording."""
         line = msgspec.json.encode(_Line(self._target, content, recording, path, datetime.now(UTC))) + b"\n"
-        with self._changed:
-            try:
-                self._append(line)
-            except OSError as error:
-                raise BadJournal(f"{self.path}: {error.strerror or error}") from None
+        with self._changed, self._errors():
+            self._append(line)
             self._known[bytes.fromhex(content)] = recording
 
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise BadJournal(f"{self.path}: {error.strerror or error}") from None
+
     def _read(self) -> None:
-        if not self.path.exists():
-            return
         decode = msgspec.json.Decoder(_Line).decode
         with self.path.open("rb") as lines:
             for line in lines:
@@ -122,8 +127,8 @@ class Journal:
                     self._known[content] = found.recording
 
     def _append(self, line: bytes) -> None:
-        if self._file is None:
-            self._file = self._open()
+        if self._file is None:  # closed meanwhile: an upload that nobody waited for
+            return
         fcntl.flock(self._file, fcntl.LOCK_EX)  # another import may write here too
         try:
             end = os.lseek(self._file, 0, os.SEEK_END)

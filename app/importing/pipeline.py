@@ -86,7 +86,8 @@ class Import:
         self._on_result = on_result
         self._left = options.limit
         self._lock = threading.Lock()
-        self._stop = threading.Event()
+        self._enough = threading.Event()  # begin nothing more
+        self._stop = threading.Event()  # and give up what only waits
         self._slots = threading.Semaphore(jobs)
         self._work: queue.SimpleQueue[tuple[Text, bytearray] | None] = queue.SimpleQueue()
         self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(jobs)]
@@ -102,13 +103,13 @@ class Import:
         for thread in self._threads:
             thread.start()
         for entry in found:
-            if self._stop.is_set():
+            if self._enough.is_set():
                 break
             if isinstance(entry, Odd):
                 self._odd(entry.label, entry.error, named=entry.named)
                 continue
             self._slots.acquire()
-            if self._stop.is_set():
+            if self._enough.is_set():
                 break
             text = self._read(entry)
             if text is None:
@@ -119,8 +120,9 @@ class Import:
         self.finish(None)
 
     def stop(self) -> None:
-        """Begin nothing more."""
+        """Begin nothing more, and wait no longer where a deck is away or busy."""
         self._stop.set()
+        self._enough.set()
 
     def finish(self, within_s: float | None) -> None:
         """Wait, for so long, until what is under way is done."""
@@ -134,7 +136,7 @@ class Import:
 
     def _read(self, text: Text) -> bytearray | None:
         try:
-            return recording_file.read_text(text.chunks, self._options.max_bytes)
+            return recording_file.read_text(text.chunks, self._options.max_bytes, "; see --max-mib")
         except BadFile as error:
             self._odd(text.label, error, named=text.named)
         except OSError as error:
@@ -148,11 +150,11 @@ class Import:
     def _serve(self) -> None:
         while (work := self._work.get()) is not None:
             try:
-                if not self._stop.is_set():
+                if not self._enough.is_set():
                     self._take(*work)
             except Exception as error:
                 self._broken = error
-                self._stop.set()
+                self.stop()
             finally:
                 del work
                 self._slots.release()
@@ -179,7 +181,7 @@ class Import:
                     self._end(error)
                 else:
                     self._odd(_label(text.label, which), error, named=text.named)
-            if self._stop.is_set():
+            if self._enough.is_set():
                 return
 
     def _one(self, text: Text, found: Unwrapped, which: str) -> None:
@@ -211,17 +213,17 @@ class Import:
 
     def _may_send(self) -> bool:
         with self._lock:
-            if self._left == 0:
-                self._stop.set()
-                return False
-            if self._left is not None:
-                self._left -= 1
-            return True
+            if self._left is None:
+                return True
+            self._left -= 1
+            if self._left <= 0:
+                self._enough.set()
+            return self._left >= 0
 
     def _end(self, error: Exit) -> None:
         with self._lock:
             self.stopped_by = self.stopped_by or error
-        self._stop.set()
+        self.stop()
 
     def _is_for_all(self, error: Refused) -> bool:
         return error.code in _FOR_ALL or (
