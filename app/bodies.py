@@ -33,12 +33,12 @@ async def read_body(
     with budget.hold() as hold:
         body = bytearray()
         try:
-            async for batch in _batches(receive, limits, BATCH_BYTES if decoder else 1):
-                if decoder is None:
-                    _keep(batch, body, limits, hold)
-                else:
+            if decoder is None:
+                async for piece in _pieces(receive, limits):
+                    _keep(piece, body, limits, hold)
+            else:
+                async for batch in _batches(_pieces(receive, limits)):
                     await asyncio.to_thread(_expand, decoder, batch, body, limits, hold)
-            if decoder is not None:
                 decoder.finish()
         except BadEncoding as error:
             raise invalid(None, f"The body cannot be decompressed: {error}.") from None
@@ -60,10 +60,20 @@ def _decoder(content_encoding: str) -> Decoder | None:
     return DECODERS[coding]()
 
 
-async def _batches(receive: Receive, limits: BodyLimits, batch_bytes: int) -> AsyncIterator[bytearray]:
-    """The body as sent, in pieces of `batch_bytes` or more. Raises ApiError, also when the client stalls."""
+async def _batches(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytearray]:
+    batch = bytearray()
+    async for piece in pieces:
+        batch += piece
+        if len(batch) >= BATCH_BYTES:
+            yield batch
+            batch = bytearray()
+    yield batch
+
+
+async def _pieces(receive: Receive, limits: BodyLimits) -> AsyncIterator[bytes]:
+    """The body as sent. Raises ApiError, also when the client stalls."""
     loop = asyncio.get_running_loop()
-    batch, sent, progress = bytearray(), 0, 0
+    sent, progress = 0, 0
     deadline = loop.time() + limits.stall_s
     more = True
     while more:
@@ -79,17 +89,15 @@ async def _batches(receive: Receive, limits: BodyLimits, batch_bytes: int) -> As
         if message["type"] != "http.request":
             raise ApiError(Code.VALIDATION_ERROR, "The client went away before its body was complete.")
         more = message.get("more_body", False)
-        batch += message.get("body", b"")
-        if sent + len(batch) > limits.max_body_bytes:
+        piece = message.get("body", b"")
+        sent += len(piece)
+        if sent > limits.max_body_bytes:
             raise _too_large("as sent", limits.max_body_bytes)
-        if sent + len(batch) - progress >= PROGRESS_BYTES:
-            progress, deadline = sent + len(batch), loop.time() + limits.stall_s
-        if len(batch) >= batch_bytes or not more:
-            sent += len(batch)
-            working_since = loop.time()
-            yield batch
-            batch = bytearray()
-            deadline += loop.time() - working_since  # our own work is no stalling
+        working_since = loop.time()
+        if sent - progress >= PROGRESS_BYTES:
+            progress, deadline = sent, working_since + limits.stall_s
+        yield piece
+        deadline += loop.time() - working_since  # our own work is no stalling
 
 
 def _expand(decoder: Decoder, batch: bytearray, body: bytearray, limits: BodyLimits, hold: Hold) -> None:

@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 CHANNEL = "tapedeck:wake"
 TIMEOUT_S = 1.0
 MOST_AT_ONCE = 1000
+PAUSE_S = 0.02  # after a ring: rings that come meanwhile are one
 
 
 def connect(url: str) -> Redis:
@@ -61,6 +62,7 @@ class Doorbell:
             self._pressed.clear()
             with contextlib.suppress(RedisError, OSError, TimeoutError):
                 await self._redis.publish(CHANNEL, b"")
+            await asyncio.sleep(PAUSE_S)
 
 
 class Listener:
