@@ -7,7 +7,6 @@ import dramatiq
 import redis
 from dramatiq import Consumer, Message
 from dramatiq.brokers.redis import RedisBroker
-from dramatiq.common import q_name
 from dramatiq.middleware import Middleware
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
@@ -19,14 +18,14 @@ SOCKET_TIMEOUT_S = 5
 HEARTBEAT_TIMEOUT_MS = 15_000
 RETRIES = 3
 IDLE_POLL_MS = 25
+WAITED_FOR = frozenset({JobKind.PROCESS.value, JobKind.VERIFY_VIDEO.value})
 
 
 class PromptBroker(RedisBroker):
-    """Looks for messages often: Dramatiq's consumers poll, and when idle back off to a second."""
+    """Looks often for the jobs that a person waits for: Dramatiq's consumers poll, and when idle back off to a second."""
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Consumer:
-        delayed = queue_name != q_name(queue_name)  # Tapedeck delays in the ledger: nothing comes that way
-        return super().consume(queue_name, prefetch, timeout if delayed else IDLE_POLL_MS)
+        return super().consume(queue_name, prefetch, IDLE_POLL_MS if queue_name in WAITED_FOR else timeout)
 
 
 def redis_broker(url: str, middleware: list[Middleware], *, maintenance_chance: int = 1000) -> RedisBroker:
