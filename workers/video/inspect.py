@@ -12,7 +12,7 @@ Whose fault it is when the child dies decides what becomes of the recording:
 | is killed from outside, never got to read, hangs, breaks its protocol | InspectionFailed: try again |
 | waits while storage fails | what storage raised, unchanged |
 
-Running several at once is safe; each takes up to `Limits.memory_bytes` and a processor, so callers bound how many.
+Several at once are safe, but each may take `Limits.memory_bytes` and a processor: callers bound how many.
 """
 
 import asyncio
@@ -42,6 +42,7 @@ from workers.video.pipe import (
 
 __all__ = ["BadVideo", "InspectionFailed", "Limits", "VideoFacts", "inspect"]
 
+# All that the child gets of the environment: where Python and its modules are.
 MODULE_PATHS = ("PATH", "PYTHONHOME", "PYTHONPATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 CRASHES = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGTRAP})
 
@@ -61,12 +62,16 @@ class InspectionFailed(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """What one inspection may take. A read is at most BLOCK_BYTES (1 MiB) of the video."""
+    """What one inspection may take. A browser's video takes 0.3 s, 40 MiB and some 5 reads, however long it is.
+
+    A read is at most BLOCK_BYTES (1 MiB). `wall_s` is for a machine or a storage that is slow, so it ends in
+    InspectionFailed: a video can waste nothing but processor time, memory and reads.
+    """
 
     reads: int = 256
-    cpu_s: int = 20
+    cpu_s: int = 10
     memory_bytes: int = 256 * 1024 * 1024
-    wall_s: float = 120
+    wall_s: float = 300
 
 
 async def inspect(storage: Storage, name: str, *, size: int, limits: Limits = Limits()) -> VideoFacts:
@@ -87,7 +92,7 @@ async def inspect(storage: Storage, name: str, *, size: int, limits: Limits = Li
         stdin=PIPE,
         stdout=PIPE,
         stderr=DEVNULL,
-        env={name: os.environ[name] for name in MODULE_PATHS if name in os.environ},
+        env={path: os.environ[path] for path in MODULE_PATHS if path in os.environ},
     )
     try:
         async with asyncio.timeout(limits.wall_s) as timeout:
@@ -99,9 +104,7 @@ async def inspect(storage: Storage, name: str, *, size: int, limits: Limits = Li
     finally:
         with contextlib.suppress(ProcessLookupError):
             child.kill()
-        await (
-            child.communicate()
-        )  # reads what is left: a full pipe would keep the process from being seen as ended
+        await child.communicate()  # to its end: a full pipe would hide that the process is gone
     if answer.facts:
         return answer.facts
     if answer.bad:
