@@ -88,6 +88,18 @@ def decode_upload(body: bytes | bytearray | memoryview) -> Envelope:
     """
     if (offset := utf8.first_error(body)) is not None:
         raise BadEnvelope(f"invalid UTF-8 at byte {offset}")
+    envelope = decode_accepted(body)
+    if not set(firsts := bytes([memoryview(event)[0] for event in envelope.events])) <= _EVENT_STARTS:
+        i = next(i for i, first in enumerate(firsts) if first not in _EVENT_STARTS)
+        raise BadEnvelope("must be an object, or a string that holds a packed event", f"events[{i}]")
+    return envelope
+
+
+def decode_accepted(body: bytes | bytearray | memoryview) -> Envelope:
+    """What `decode_upload` makes of a body that it has taken before. Raises BadEnvelope.
+
+    Not looked at again is what takes a look at every byte or event: that it is UTF-8, and what each event begins with.
+    """
     try:
         sent = surrogates.decode(_decoder, body)
     except msgspec.ValidationError as error:
@@ -107,9 +119,6 @@ def decode_upload(body: bytes | bytearray | memoryview) -> Envelope:
         _check_storable("name", sent.name)
     if not (sent.events or sent.has_video or sent.open):
         raise BadEnvelope("must not be empty", "events")
-    if not set(firsts := bytes([memoryview(event)[0] for event in sent.events])) <= _EVENT_STARTS:
-        i = next(i for i, first in enumerate(firsts) if first not in _EVENT_STARTS)
-        raise BadEnvelope("must be an object, or a string that holds a packed event", f"events[{i}]")
     for field, logs in (("console_logs", sent.console_logs), ("network_logs", sent.network_logs)):
         for i, log in enumerate(logs or ()):
             _check_object(f"{field}[{i}]", log)

@@ -12,7 +12,7 @@ import msgspec
 import zstandard
 
 from replay import findings
-from replay.envelope import BadEnvelope, Envelope, decode_upload
+from replay.envelope import BadEnvelope, decode_accepted
 from replay.findings import Warning  # noqa: A004 - API.md's word
 from replay.gather import Gathered
 from replay.index import Index
@@ -54,7 +54,12 @@ def plan(batches: Iterable[Iterable[bytes]], claims: Claims, *, level: int = LEV
     for chunks in batches:
         body = _body(chunks, room)
         room -= len(body)
-        gathered.add(_envelope(body))
+        try:
+            gathered.add(decode_accepted(body))
+        except BadEnvelope as bad:
+            raise _unlike_accepted(f"{bad.field}: {bad.message}" if bad.field else bad.message) from bad
+        except msgspec.DecodeError as error:
+            raise _unlike_accepted(f"an event is not readable: {error}") from error
     return Plan(gathered, claims, level)
 
 
@@ -121,14 +126,8 @@ class Plan:
         )
 
 
-def _envelope(body: bytearray) -> Envelope:
-    try:
-        return decode_upload(body)
-    except BadEnvelope as bad:
-        where = f"{bad.field}: " if bad.field else ""
-        raise BadRecording(
-            "payload_unreadable", f"The payload is not what was accepted: {where}{bad.message}."
-        ) from bad
+def _unlike_accepted(what: str) -> BadRecording:
+    return BadRecording("payload_unreadable", f"The payload is not what was accepted: {what}.")
 
 
 def _body(chunks: Iterable[bytes], max_bytes: int) -> bytearray:

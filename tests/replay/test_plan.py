@@ -163,6 +163,7 @@ def test_a_video_without_events_has_an_empty_tape_and_the_clients_figures() -> N
         (list(payload(b'{"started_at":3}')), "started_at"),
         (list(payload(b"{")), "ends too early"),
         (list(payload(envelope([TOO_DEEP]))), "nested too deeply"),
+        (list(payload(envelope([META % 1, b"5"]))), "an event is not readable"),
         (list(payload(envelope([META % 1], filler="x" * 2000))), "more than is allowed"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
