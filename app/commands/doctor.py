@@ -74,7 +74,10 @@ async def _examinations() -> AsyncIterator[Examination]:
     if found.knows("STORAGE_URL", "STORAGE_EMULATOR_HOST"):
         yield await examine("storage", _open(settings, opened.append))
     for storage in opened:
-        yield await examine("storage", objects.round_trip(storage, settings.storage_url))
+        trip = await examine("storage", objects.round_trip(storage, settings.storage_url))
+        yield trip
+        if trip.hangs:
+            return  # so would the rest
         yield await examine("bucket", bucket.bucket(storage, settings.cors_origins))
         signed = _signed(storage, settings)
         if not signed.ours or (clients_look_somewhere and found.knows(SECRET_KEY)):

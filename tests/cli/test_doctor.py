@@ -11,7 +11,9 @@ import msgspec
 import pytest
 from redis.asyncio import Redis
 
+from app.doctor import installation, postgres, redis
 from app.doctor.bucket import judge
+from app.doctor.findings import Finding, Findings, State, examine
 from app.doctor.postgres import of_clock
 from app.embedded import EmbeddedPostgres, EmbeddedValkey
 from app.embedded.places import free_port
@@ -20,7 +22,7 @@ from tests.cli.conftest import Said, Tapedeck
 from tests.deck import Deck
 from tests.deck.processes import SECRET_KEY
 from tests.gcs_emulator import Emulator, running_emulator
-from tests.servers import Addresses, flush
+from tests.servers import Addresses
 from tests.storage.objects import files
 
 Examine = Callable[..., Tapedeck]
@@ -95,8 +97,16 @@ async def test_the_embedded_deck_is_found_through_its_home(deck: Deck, tmp_path:
     said = await tapedeck("doctor", "--json")
     assert said.status == 0
     assert str(home) in says(said, "settings")
-    (home / "credentials.json").write_text("[]")
-    assert states(await tapedeck("doctor", "--json"))["settings"] == "fail"
+
+
+def test_a_home_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DATABASE_URL", "REDIS_URL", "STORAGE_URL", "TAPEDECK_SECRET_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TAPEDECK_HOME", str(tmp_path))
+    (tmp_path / "credentials.json").write_text("[]")
+    found = installation.find()
+    assert found.problems.keys() == {"DATABASE_URL", "REDIS_URL", "STORAGE_URL", "TAPEDECK_SECRET_KEY"}
+    assert str(tmp_path) in found.problems["DATABASE_URL"]
 
 
 async def test_every_wrong_setting_is_told_and_the_rest_examined(doctor: Examine) -> None:
@@ -119,34 +129,36 @@ async def test_what_leads_clients_nowhere_or_can_be_guessed_is_told(doctor: Exam
     assert states(said)["secret key"] == "warn"
 
 
-async def test_a_database_that_cannot_be_used_is_one_line(doctor: Examine, servers: Addresses) -> None:
+async def examined(findings: Findings) -> dict[str, Finding]:
+    """What a part of the doctor finds, without a process for it: the worst of each check."""
+    order = [State.OK, State.WARN, State.FAIL]
+    found = (await examine("?", findings)).findings
+    return {finding.check: finding for finding in sorted(found, key=lambda each: order.index(each.state))}
+
+
+async def test_a_database_that_cannot_be_used_is_one_line(servers: Addresses) -> None:
     for url, told in (
         (f"postgresql://kim:secret@127.0.0.1:{free_port()}/x", "start it"),
         (servers.database("absent"), "does not exist"),
         (servers.database_url.replace("tapedeck:", "tapedeck:wrong"), "password"),
     ):
-        said = await doctor(DATABASE_URL=url)("doctor", "--json")
-        assert (said.status, said.err) == (1, "")
-        assert states(said)["database"] == "fail"
-        assert told in says(said, "database")
-        assert "secret" not in says(said, "database")
-        assert states(said)["storage"] == "ok"
+        found = await examined(postgres.database(url))
+        assert found.keys() == {"database"}
+        assert found["database"].state == "fail"
+        assert told in found["database"].says
+        assert "secret" not in found["database"].says
 
 
-async def test_a_schema_that_is_not_ours_is_told(
-    doctor: Examine, servers: Addresses, database_url: str
-) -> None:
-    said = await doctor(DATABASE_URL=servers.database_url)("doctor", "--json")
-    assert states(said)["migrations"] == "fail"
-    assert "is empty" in says(said, "migrations")
+async def test_a_schema_that_is_not_ours_is_told(servers: Addresses, database_url: str) -> None:
+    empty = (await examined(postgres.database(servers.database_url)))["migrations"]
+    assert (empty.state, "is empty" in empty.says) == ("fail", True)
     connection = await asyncpg.connect(database_url)
     try:
         head = await connection.fetchval("SELECT version_num FROM alembic_version")
         for version, told in (("0000", "run `tapedeck migrate`"), ("9999", "install the newer code")):
             await connection.execute("UPDATE alembic_version SET version_num = $1", version)
-            said = await doctor(DATABASE_URL=database_url)("doctor", "--json")
-            assert (said.status, states(said)["migrations"]) == (1, "fail")
-            assert told in says(said, "migrations")
+            other = (await examined(postgres.database(database_url)))["migrations"]
+            assert (other.state, told in other.says) == ("fail", True)
     finally:
         await connection.execute("UPDATE alembic_version SET version_num = $1", head)
         await connection.close()
@@ -202,20 +214,20 @@ def forgetful_valkey(folder_for_servers: Path) -> Iterator[EmbeddedValkey]:
 async def test_a_redis_that_evicts_fails_and_one_that_forgets_is_told(
     doctor: Examine, forgetful_valkey: EmbeddedValkey
 ) -> None:
-    said = await doctor(REDIS_URL=forgetful_valkey.url)("doctor", "--json")
+    url = forgetful_valkey.url
+    said = await doctor(REDIS_URL=url)("doctor", "--json")
     assert said.status == 1
     assert "maxmemory-policy is allkeys-lru: set noeviction" in says(said, "redis policy")
     assert states(said)["redis persistence"] == "warn"
-    async with Redis.from_url(forgetful_valkey.url) as redis:
-        await redis.config_set("maxmemory-policy", "noeviction")
-        await redis.config_set("save", "60 1")
-        said = await doctor(REDIS_URL=forgetful_valkey.url)("doctor", "--json")
-        assert (states(said)["redis policy"], states(said)["redis persistence"]) == ("ok", "ok")
-        await redis.replicaof("127.0.0.1", str(free_port()))
-        said = await doctor(REDIS_URL=forgetful_valkey.url)("doctor", "--json")
-        assert "read only" in says(said, "redis")
-    wrong = forgetful_valkey.url.replace("redis://:", "redis://:x")
-    assert states(await doctor(REDIS_URL=wrong)("doctor", "--json"))["redis"] == "fail"
+    async with Redis.from_url(url) as client:
+        await client.config_set("maxmemory-policy", "noeviction")
+        await client.config_set("save", "60 1")
+        found = await examined(redis.doorbell(url))
+        assert {finding.state for finding in found.values()} == {"ok"}
+        await client.replicaof("127.0.0.1", str(free_port()))
+        assert "read only" in (await examined(redis.doorbell(url)))["redis"].says
+    wrong = await examined(redis.doorbell(url.replace("redis://:", "redis://:x")))
+    assert wrong["redis"].state == "fail"
 
 
 async def test_a_secret_key_that_is_not_the_web_process_s_is_told(doctor: Examine) -> None:
@@ -293,8 +305,7 @@ async def test_a_bucket_that_is_not_there_or_away_fails(doctor: Examine) -> None
         async with asyncio.timeout(90):
             said = await away("doctor", "--json")
     assert (said.status, said.err) == (1, "")
-    assert {states(said)[check] for check in ("storage", "signing", "bucket")} == {"fail"}
-    assert states(said)["database"] == "ok"
+    assert (states(said)["storage"], states(said)["database"]) == ("fail", "ok")
 
 
 async def test_credentials_that_are_missing_are_told(doctor: Examine, tmp_path: Path) -> None:
@@ -372,8 +383,8 @@ def test_clocks_may_differ_a_little(ahead_s: float, state: str) -> None:
     assert of_clock("Postgres", ahead_s).state == state
 
 
-async def test_redis_keeps_nothing_of_the_examination(deck: Deck, doctor: Examine, redis_url: str) -> None:
-    await flush(redis_url)
-    await doctor(REDIS_URL=redis_url)("doctor")
-    async with Redis.from_url(redis_url) as redis:
-        assert await redis.dbsize() == 0
+async def test_redis_keeps_nothing_of_the_examination(redis_url: str) -> None:
+    found = await examined(redis.doorbell(redis_url))
+    assert found["redis"].state == "ok"
+    async with Redis.from_url(redis_url) as client:
+        assert await client.dbsize() == 0
