@@ -6,6 +6,7 @@ An archive is read as a stream, member by member (zip: by its directory). Archiv
 import io
 import lzma
 import os
+import re
 import tarfile
 import zipfile
 import zlib
@@ -25,7 +26,17 @@ _ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _TAR, _TAR_AT = b"ustar", 257
 _TAR_NAMES = (".tar", ".tgz", ".tbz2", ".txz", ".tzst")
 _JSON_STARTS = (b"{", b"[", b'"')
+# Settings, logs and tables may begin much like JSON: `[section]`, `[12:00] hello`, `"a","b"`.
+_PLAUSIBLE = re.compile(
+    rb"""
+      [\[\s]* (?: \{ \s* (?: ["}] | \Z ) | \] | \Z )          # an object, or nothing, in arrays
+    | \[ [\[\s]* "                                           # strings in arrays
+    | " (?: [^"\\] | \\. )* (?: \Z | " \s* (?: \Z | [\[{"] ) )  # a string, and nothing or another text after it
+    """,
+    re.VERBOSE | re.DOTALL,
+)
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _ENCRYPTED = 0x1  # APPNOTE.TXT, 4.4.4, bit 0
 _BROKEN = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError,
            RuntimeError, ValueError)  # fmt: skip
@@ -178,11 +189,15 @@ def _told(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _checked(head: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    if head.startswith(_UTF_16):
+        raise BadFile("in UTF-16; make it UTF-8")
     start = head.removeprefix(_BYTE_ORDER_MARK).lstrip()
-    if not head:
-        raise NoRecording("empty")
-    if start and not start.startswith(_JSON_STARTS):
+    if not start:
+        raise NoRecording("empty" if len(head) < _HEAD_BYTES else "not JSON")
+    if not start.startswith(_JSON_STARTS):
         raise NoRecording("not JSON")
+    if not _PLAUSIBLE.match(start):
+        raise NoRecording("no rrweb events in it")
     return chunks
 
 

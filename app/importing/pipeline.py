@@ -22,6 +22,7 @@ from app.exits import Exit
 from app.importing.contents import Text
 from app.importing.find import Odd, reason
 from app.importing.journal import BadJournal, Journal, content_of
+from app.importing.limit import Limit
 from app.wrappers import BadFile, NoRecording, Unwrapped, unwrap_all
 from replay import surrogates
 from replay.events import Rejected, read_head
@@ -84,7 +85,7 @@ class Import:
     ) -> None:
         self._client, self._journal, self._options = client, journal, options
         self._on_result = on_result
-        self._left = options.limit
+        self._limit = Limit(options.limit)
         self._lock = threading.Lock()
         self._enough = threading.Event()  # begin nothing more
         self._stop = threading.Event()  # and give up what only waits
@@ -103,7 +104,7 @@ class Import:
         for thread in self._threads:
             thread.start()
         for entry in found:
-            if self._enough.is_set():
+            if self._enough.is_set() or self._limit.is_reached:
                 break
             if isinstance(entry, Odd):
                 self._odd(entry.label, entry.error, named=entry.named)
@@ -196,29 +197,26 @@ class Import:
             started_at=_plain(members["started_at"]), coding=text.coding,
         )  # fmt: skip
         content = content_of(found)
-        with self._journal.held(content):
-            known = None if self._options.again else self._journal.get(content)
+        again = self._options.again
+        with self._journal.held(content), self._limit.place() as has_place:
+            known = None if again else self._journal.get(content)
             if known is not None:
                 result = result._replace(outcome=Outcome.THERE, recording_id=known)
-            elif not self._may_send():
+            elif not has_place or self._stop.is_set():
                 return
-            elif self._client is not None:
-                again = self._options.again
+            elif self._client is None:
+                self._limit.taken()
+            else:
                 upload = recording_file.upload(members, found, self._options.project_id, again=again)
                 created = self._client.create(upload, _quietly)
                 self._journal.add(content, created.id, result.label)
                 outcome = Outcome.THERE if created.replayed else Outcome.SENT
+                if outcome == Outcome.SENT:
+                    self._limit.taken()
                 result = result._replace(outcome=outcome, recording_id=created.id)
+        if self._limit.is_reached:
+            self._enough.set()
         self._on_result(result)
-
-    def _may_send(self) -> bool:
-        with self._lock:
-            if self._left is None:
-                return True
-            self._left -= 1
-            if self._left <= 0:
-                self._enough.set()
-            return self._left >= 0
 
     def _end(self, error: Exit) -> None:
         with self._lock:

@@ -121,6 +121,16 @@ async def test_a_limit_takes_so_many_new_ones_each_time(shelf: Shelf, tmp_path: 
     assert (await shelf.tapedeck("import", "--dry-run", "--json", folder)).lines[-1]["summary"]["found"] == 1
 
 
+async def test_what_the_deck_refuses_takes_no_place_of_a_limit(shelf: Shelf, tmp_path: Path) -> None:
+    refused = [*json.loads(recording()), 7]
+    (tmp_path / "x.zip").write_bytes(
+        zipped({"a.json": json.dumps(refused).encode(), "b.json": recording(1), "c.json": recording(2)})
+    )
+    said = await shelf.tapedeck("import", "--limit", 1, "--jobs", 2, "x.zip")
+    assert said.status == 1
+    assert await shelf.names() == ["b.json"]
+
+
 async def test_it_goes_where_it_is_told_and_again_when_it_is_told(shelf: Shelf, tmp_path: Path) -> None:
     (tmp_path / "x.json").write_bytes(recording())
     for count in (1, 2):

@@ -79,9 +79,14 @@ async def test_garbage_is_skipped_with_a_reason_and_only_broken_recordings_are_f
         "package.json": b'{"name": "x", "type": "module", "files": ["a"]}',
         "recording.json": b'{"id": "x", "status": "ready", "events": {"received": 3}}',
         "schema.json": b'{"type": "object", "properties": {"a": {}}}',
+        "settings.ini": b"[server]\nport = 1",
+        "table.csv": b'"a","b"\n"1","2"',
+        "template.js": b"{ a: 1 }",
+        "web.log": b"[12:00:00] started",
         "words.json": b'["a", "b"]',
     }
     failed = {
+        "UTF-16.json": recording().decode().encode("utf-16"),
         "bytes.json": b'[{"a":"\xff"}]',
         "cut.json": recording()[:-9],
         "cut.json.gz": COMPRESS["gz"](recording())[:-9],
@@ -90,13 +95,14 @@ async def test_garbage_is_skipped_with_a_reason_and_only_broken_recordings_are_f
         (folder / name).write_bytes(content)
     said = await dry(tapedeck, folder)
     assert paths(said, "found", folder) == ["good.json"]
-    assert paths(said, "skipped", folder) == sorted(skipped)
-    assert paths(said, "failed", folder) == sorted(failed)
+    assert sorted(paths(said, "skipped", folder)) == sorted(skipped)
+    assert sorted(paths(said, "failed", folder)) == sorted(failed)
     assert said.status == 2
-    text = await tapedeck("import", "--dry-run", folder)
-    assert "9 skipped (4 no events" not in text.out.decode()
-    assert "3 not JSON" not in text.out.decode()
-    assert "2 not JSON" in text.out.decode()
+    told = errors(said, folder)
+    assert told["README.md"] == told["image.png"] == "not JSON"
+    assert told["none.json"] == "no events in it"
+    assert told["table.csv"] == told["settings.ini"] == told["words.json"] == "no rrweb events in it"
+    assert "UTF-16" in told["UTF-16.json"]
     for name in failed:
         (folder / name).unlink()
     assert (await dry(tapedeck, folder)).status == 0

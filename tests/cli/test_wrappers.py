@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.wrappers import BadFile, Unwrapped, unwrap
+from app.wrappers import BadFile, NoRecording, Unwrapped, unwrap, unwrap_all
 from tests import fixtures
 
 CORPUS = os.environ.get("TAPEDECK_CORPUS")
@@ -74,6 +74,9 @@ WINDOWED: dict[str, Callable[[list[bytes]], bytes]] = {
         b'{"event": "$snapshot", "properties": {"$window_id": "tab 1", "$snapshot_data": %b}}\n'
         b'{"event": "$snapshot", "properties": {"$window_id": "tab 2", "$snapshot_data": %b}}\n'
         % halves(found)
+    ),
+    "lines of pairs": lambda found: b"\n".join(
+        b'["tab %d", %b]' % (1 if place < len(found) // 2 else 2, event) for place, event in enumerate(found)
     ),
     "array of batches": lambda found: (
         b'[{"event": "$snapshot", "properties": {"$window_id": "tab 1", "$snapshot_data": %b}},'
@@ -154,6 +157,48 @@ def test_an_envelope_keeps_its_other_members_under_the_names_of_this_api() -> No
         "network_logs": b"[]",
         "client_info": b'{"a": 1e-7}',
     }
+
+
+@given(names=st.lists(st.sampled_from(["a", "b", None]), min_size=1, max_size=8))
+def test_what_names_the_same_session_is_one_recording(names: list[str | None]) -> None:
+    lines = [
+        b'{"session_id": %b, "data": [{"type": 5, "timestamp": %d}]}' % (json.dumps(name).encode(), place)
+        for place, name in enumerate(names)
+    ]
+    found = unwrap_all(bytearray(b"\n".join(lines)))
+    assert {one.session for one in found} == set(names)
+    for one in found:
+        times = [json.loads(bytes(event))["timestamp"] for event in one.events]
+        assert times == [place for place, name in enumerate(names) if name == one.session]
+
+
+def test_envelopes_of_one_session_are_joined_and_others_stay_apart() -> None:
+    def body(**more: Any) -> bytes:
+        return json.dumps({"events": [{"type": 5, "timestamp": 1}]} | more).encode()
+
+    lines = [
+        body(sessionId="s", name="first", duration_ms=7, consoleLogs=[{"a": "\ud83d"}]),
+        body(sessionId="s", name="second", duration_ms=8, consoleLogs=[], clientInfo={}),
+        body(sessionId="s", consoleLogs=[{"b": 1e-7}]),
+        body(name="x"),
+        body(name="y"),
+    ]
+    joined, *apart = sorted(unwrap_all(bytearray(b"\n".join(lines))), key=lambda one: -len(one.events))
+    assert len(joined.events) == 3
+    members = {name: bytes(value) for name, value in joined.members.items()}
+    assert members["name"] == b'"first"'
+    assert members["console_logs"] == b'[{"a": "\\ud83d"},{"b": 1e-07}]'
+    assert members["client_info"] == b"{}"
+    assert "duration_ms" not in members
+    assert [bytes(one.members["name"]) for one in apart] == [b'"x"', b'"y"']
+
+
+@pytest.mark.parametrize(
+    "text", [b'{"hello": "world"}', b"[]", b"7", b'{"event": "$pageview", "properties": {}}']
+)
+def test_what_is_something_else_is_told_apart_from_what_is_broken(text: bytes) -> None:
+    with pytest.raises(NoRecording):
+        unwrap(bytearray(text))
 
 
 @pytest.mark.parametrize(
