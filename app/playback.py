@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
+import structlog
 from litestar import HttpMethod, Response, route
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, HeaderParameter, QueryParameter
@@ -20,18 +21,21 @@ from app.auth import needs
 from app.conditions import choose_encoding, choose_media_type, etag_of, matches
 from app.documents import LogsDocument
 from app.errors import RETRY_SOON_S, ApiError, Code, not_found
-from app.recordings import POLL_AGAIN_S, ApiRequest, not_modified, visible
+from app.recordings import POLL_AGAIN_S, ApiRequest, not_modified
 from app.services import services_of
 from models import queries
-from models.recording import Recording, Status
+from models.queries import Playable
+from models.recording import Status
 from models.tenancy import Scope
 from replay.cut import Body, Span, cut, whole
 from replay.index import Index
-from replay.transcode import Transcoder, transcoder
+from replay.tape import LEVEL
+from replay.transcode import Identity, Transcoder, transcoder
 from storage.protocol import NotFound, Storage
 
 ENCODINGS = ("zstd", "gzip", "identity")
 MEDIA_TYPES = (openapi.JSON, openapi.NDJSON)
+PASSING_LEVEL = -50  # of an edge that is decompressed again at once
 LATEST_MS = 1e15  # far beyond any recording; keeps infinities out
 
 Milliseconds = Annotated[
@@ -80,28 +84,28 @@ async def read_events(
         raise ApiError(
             Code.NOT_ACCEPTABLE, f"There is {' and '.join(MEDIA_TYPES)}, in {', '.join(ENCODINGS)}."
         )
-    tape = None
     for _ in range(2):  # a tape that was replaced or deleted just now is looked up again
-        recording = await visible(request, recording_id)
-        tape = await queries.tape(services.db, recording_id)
-        if tape is None:
-            raise _nothing_to_read(recording)
+        found = await _find(request, recording_id)
+        if found.tape_name is None or found.tape_index is None:
+            raise _nothing_to_read(found)
         headers = _headers(
             encoding,
-            etag_of(tape.name, media_type, encoding, f"{from_ms} {to_ms} {align}"),
+            etag_of(found.tape_name, media_type, encoding, f"{from_ms} {to_ms} {align}"),
             "Accept, Accept-Encoding",
         )
         if matches(if_none_match, headers["ETag"]):
             return not_modified(headers)
         try:
-            body = await _body(services.storage, tape.name, Index.decode(tape.index), from_ms, to_ms, align)
+            index = Index.decode(found.tape_index)
+            level = LEVEL if encoding == "zstd" else PASSING_LEVEL
+            body = await _body(services.storage, found.tape_name, index, from_ms, to_ms, align, level)
             if encoding == "zstd" and media_type == openapi.JSON:
                 headers["Content-Length"] = str(body.stored_bytes)
             elif encoding == "identity" and media_type == openapi.JSON:
                 headers["Content-Length"] = str(body.json_bytes)
-            pieces = _stored(services.storage, tape.name, body)
+            pieces = _stored(services.storage, found.tape_name, body)
             return await _streamed(
-                request, pieces, transcoder(body, media_type, encoding), media_type, headers
+                request, _transcoded(pieces, body, media_type, encoding), media_type, headers
             )
         except NotFound:
             continue
@@ -128,29 +132,44 @@ async def read_logs(
     if encoding is None:
         raise ApiError(Code.NOT_ACCEPTABLE, f"There is {openapi.JSON}, in {', '.join(ENCODINGS)}.")
     for _ in range(2):
-        recording = await visible(request, recording_id)
-        name = recording.sidecar_name
+        found = await _find(request, recording_id)
+        name = found.sidecar_name
         if name is None:
-            raise _nothing_to_read(recording)
+            raise _nothing_to_read(found)
         headers = _headers(encoding, etag_of(name, encoding), "Accept-Encoding")
         if matches(if_none_match, headers["ETag"]):
             return not_modified(headers)
         try:
-            steps = transcoder(Body((), ()), openapi.JSON, encoding)
-            return await _streamed(request, services.storage.read(name), steps, openapi.JSON, headers)
+            pieces = _transcoded(services.storage.read(name), Body((), ()), openapi.JSON, encoding)
+            return await _streamed(request, pieces, openapi.JSON, headers)
         except NotFound:
             continue
     raise _gone()
 
 
+async def _find(request: ApiRequest, recording_id: UUID) -> Playable:
+    """What the caller may read of this recording. Raises ApiError."""
+    structlog.contextvars.bind_contextvars(recording_id=str(recording_id))
+    found = await queries.playable(services_of(request).db, request.auth.tenant_id, recording_id)
+    if found is None:
+        raise not_found()
+    return found
+
+
 async def _body(
-    storage: Storage, name: str, index: Index, from_ms: float | None, to_ms: float | None, align: str | None
+    storage: Storage,
+    name: str,
+    index: Index,
+    from_ms: float | None,
+    to_ms: float | None,
+    align: str | None,
+    level: int,
 ) -> Body:
     if from_ms is None and to_ms is None and align is None:
         return whole(index)
     wanted = cut(index, from_ms=from_ms, to_ms=to_ms, align=align is not None)
     edges = [b"".join([c async for c in storage.read(name, *span)]) for span in wanted.spans]
-    return await asyncio.to_thread(wanted.body, edges)
+    return await asyncio.to_thread(wanted.body, edges, level=level)
 
 
 async def _stored(storage: Storage, name: str, body: Body) -> AsyncGenerator[bytes, None]:
@@ -163,14 +182,9 @@ async def _stored(storage: Storage, name: str, body: Body) -> AsyncGenerator[byt
 
 
 async def _streamed(
-    request: ApiRequest,
-    stored: AsyncGenerator[bytes, None],
-    steps: Transcoder,
-    media_type: str,
-    headers: dict[str, str],
+    request: ApiRequest, stream: AsyncGenerator[bytes, None], media_type: str, headers: dict[str, str]
 ) -> Stream:
     """The answer, once its first bytes are there. Raises what storage raises."""
-    stream = _transcoded(stored, steps)
     first = await anext(stream, b"")
     if request.method == HttpMethod.HEAD:
         await stream.aclose()
@@ -187,7 +201,15 @@ async def _resumed(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncIter
         await rest.aclose()
 
 
-async def _transcoded(stored: AsyncGenerator[bytes, None], steps: Transcoder) -> AsyncGenerator[bytes, None]:
+def _transcoded(
+    stored: AsyncGenerator[bytes, None], body: Body, media_type: str, encoding: str
+) -> AsyncGenerator[bytes, None]:
+    """What the client takes, made in threads; the stored bytes go straight through where that is what it takes."""
+    steps = transcoder(body, media_type, encoding)
+    return stored if isinstance(steps, Identity) else _in_steps(stored, steps)
+
+
+async def _in_steps(stored: AsyncGenerator[bytes, None], steps: Transcoder) -> AsyncGenerator[bytes, None]:
     try:
         async for chunk in stored:
             async for piece in _in_threads(steps.feed(chunk)):
@@ -210,12 +232,12 @@ def _headers(encoding: str, etag: str, vary: str) -> dict[str, str]:
     return {"ETag": etag, "Vary": vary, "Cache-Control": "private, no-cache", **coded}
 
 
-def _nothing_to_read(recording: Recording) -> ApiError:
-    if recording.status is Status.FAILED:
-        code = recording.failure_code or "unknown"
+def _nothing_to_read(found: Playable) -> ApiError:
+    if found.status is Status.FAILED:
+        code = found.failure_code or "unknown"
         detail = f"This recording failed before there was anything to read: {code}."
         return ApiError(Code.RECORDING_FAILED, detail)
-    if recording.status is Status.READY:  # deleted between two looks
+    if found.status is Status.READY:  # deleted between two looks
         return not_found()
     detail = "This recording has not been processed yet."
     return ApiError(Code.NOT_READY, detail, headers={"Retry-After": str(POLL_AGAIN_S)})

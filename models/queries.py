@@ -9,11 +9,17 @@ from sqlalchemy import ARRAY, Uuid, any_, literal, select
 from sqlmodel import col
 
 from models.db import Database
-from models.recording import Recording, Status, Tape
+from models.recording import Recording, Status
 from models.tenancy import Project, hash_secret
 
 _KEY_RIGHTS = """
     SELECT id, tenant_id, project_id, user_id, scopes FROM api_key WHERE secret_hash = $1 AND revoked_at IS NULL
+"""
+
+_PLAYABLE = """
+    SELECT status, failure_code, sidecar_name, tape.name, tape.index
+    FROM recording LEFT JOIN tape ON tape.recording_id = recording.id
+    WHERE recording.id = $1 AND tenant_id = $2 AND deleted_at IS NULL
 """
 
 
@@ -25,6 +31,16 @@ class KeyRights(NamedTuple):
     project_id: UUID
     user_id: UUID
     scopes: Sequence[str]
+
+
+class Playable(NamedTuple):
+    """What there is to read of a recording. Without a tape: nothing yet, or nothing ever if it failed."""
+
+    status: Status
+    failure_code: str | None
+    sidecar_name: str | None
+    tape_name: str | None
+    tape_index: bytes | None
 
 
 @dataclass(frozen=True)
@@ -71,12 +87,11 @@ async def recordings(
         return (await session.execute(wanted.order_by(col(Recording.id).desc()).limit(limit))).scalars().all()
 
 
-async def tape(db: Database, recording_id: UUID) -> Tape | None:
-    """The live tape of a recording that the caller may read, or None."""
-    wanted = select(Tape).join(Recording, col(Recording.id) == col(Tape.recording_id))
-    wanted = wanted.where(col(Tape.recording_id) == recording_id, col(Recording.deleted_at).is_(None))
-    async with db.reading() as session:
-        return (await session.execute(wanted)).scalar_one_or_none()
+async def playable(db: Database, tenant_id: UUID, recording_id: UUID) -> Playable | None:
+    """What a reader of this tenant may read of a recording; None when there is no such recording."""
+    async with db.driver() as connection:
+        found = await connection.fetchrow(_PLAYABLE, recording_id, tenant_id)
+    return None if found is None else Playable(Status(found[0]), *found[1:])
 
 
 async def statuses(db: Database, recording_ids: Collection[UUID]) -> dict[UUID, Status]:

@@ -56,7 +56,9 @@ async def test_a_commit_makes_it_ready_and_drops_the_payload(database: Database,
     assert await payload.batches(database, id_) == []
     assert await job_of(database, id_) is None
     assert set((await objects(database)).values()) == {"live"}
-    assert (await queries.tape(database, id_)) is not None
+    playable = await queries.playable(database, found.tenant_id, id_)
+    assert playable
+    assert playable.tape_index
 
 
 async def test_a_second_commit_of_a_claim_changes_nothing(database: Database, hand: Deckhand) -> None:
