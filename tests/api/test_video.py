@@ -103,9 +103,9 @@ async def test_a_confirm_before_the_upload_is_refused_and_one_after_it_is_not(vi
     assert confirmed.json()["status"] == "processing"
 
 
+# The emulator answers nobody else while an upload comes in.
+@pytest.mark.parametrize("videos", ["local"], indirect=True)
 async def test_a_confirm_before_the_end_of_the_upload_is_refused(videos: Videos) -> None:
-    if not videos.tools.storage.asgi:
-        pytest.skip("the emulator answers nobody else while an upload comes in")
     created = await videos.create()
     path = f"{PATH}/{created['id']}"
     under_way, may_end = asyncio.Event(), asyncio.Event()

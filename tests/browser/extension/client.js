@@ -1,6 +1,6 @@
 // What a recording extension does with its deck: send, poll, read back. Everything crosses origins.
 
-const RECORDINGS = "/api/v1/recordings";
+export const RECORDINGS = "/api/v1/recordings";
 
 async function gzip(text) {
   return new Response(new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"))).arrayBuffer();
