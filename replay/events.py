@@ -14,6 +14,7 @@ for a reason that can be told, and for nothing else. The reasons:
 | `too_deep` | nested too deeply to read |
 """
 
+from array import array
 from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple
 
@@ -43,14 +44,6 @@ class Head(msgspec.Struct, gc=False):
     cv: Any = None
 
 
-class Heads(NamedTuple):
-    """The heads of several events, as columns."""
-
-    kinds: bytes
-    times: list[float]
-    details: list[Any]
-
-
 class _UsualData(msgspec.Struct, gc=False):
     source: Annotated[int, Meta(ge=0, le=int(max(Source)))] | None = None
     type: Any = None
@@ -63,6 +56,18 @@ class _Usual(msgspec.Struct, gc=False):
     timestamp: Annotated[float, Meta(ge=-LAST_TIME_MS, le=LAST_TIME_MS)]
     data: _UsualData
     cv: None = None
+
+
+class Heads(NamedTuple):
+    """The heads of several usual events."""
+
+    kinds: bytes
+    times: "array[float]"
+    events: Sequence[_Usual]
+
+    def detail(self, i: int) -> Any:
+        """As in the event's Head, but of any type."""
+        return self.events[i].data.type
 
 
 class _Data(msgspec.Struct, gc=False):
@@ -100,7 +105,7 @@ def read_heads(events: Sequence[Raw]) -> Heads | None:
         )
     except (msgspec.DecodeError, KeyError, RecursionError):  # KeyError: an increment without a source
         return None
-    return Heads(kinds, [head.timestamp for head in heads], [head.data.type for head in heads])
+    return Heads(kinds, array("d", [head.timestamp for head in heads]), heads)
 
 
 def read_head(event: Raw | bytes, *, unpacked: bool = False) -> Head:

@@ -16,7 +16,7 @@ from replay.summary import IS_TALLIED, Tally
 from replay.tape import Recorded
 from replay.unpack import EVENT_MAX_BYTES, unpack_members, unpack_string
 
-RUN_BYTES = 16 << 10  # of events whose heads are read together: a call for each of many small ones costs more
+RUN_BYTES = 64 << 10  # of events whose heads are read together: a call for each of many small ones costs more
 
 _STRING = ord('"')
 
@@ -117,10 +117,10 @@ class Gathered:
         place = len(self.slices)
         self.slices += events
         self.sizes += sizes
-        self.times.extend(heads.times)
+        self.times += heads.times
         self.kinds += heads.kinds
         for i in compress(range(len(events)), heads.kinds.translate(IS_TALLIED)):
-            self.tally.add(place + i, events[i], heads.kinds[i], heads.details[i])
+            self.tally.add(place + i, events[i], heads.kinds[i], heads.detail(i))
 
     def _take(self, index: int, event: Raw) -> None:
         try:

@@ -4,7 +4,8 @@ import math
 from array import array
 from collections import Counter
 from collections.abc import Iterable
-from itertools import compress, pairwise
+from itertools import compress
+from operator import sub
 from typing import Any
 
 import msgspec
@@ -206,6 +207,6 @@ def _bytes_by_type(recorded: Recorded) -> dict[str, int]:
 
 
 def _active_ms(recorded: Recorded) -> float:
-    interactions = compress(recorded.times, recorded.kinds.translate(_IS_INTERACTION))
-    gaps = (after - before for before, after in pairwise(interactions))
-    return sum(gap for gap in gaps if gap <= ACTIVE_GAP_MS)
+    times = list(compress(recorded.times, recorded.kinds.translate(_IS_INTERACTION)))
+    gaps: Iterable[float] = map(sub, times[1:], times)
+    return sum([gap for gap in gaps if gap <= ACTIVE_GAP_MS])

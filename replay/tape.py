@@ -42,12 +42,14 @@ from array import array
 from collections.abc import Callable, Generator, Iterable, Iterator
 from io import BytesIO
 from itertools import chain, repeat
+from queue import SimpleQueue
 from typing import NamedTuple
 
 import google_crc32c
 import zstandard
 from msgspec import Raw
 
+from replay.ahead import ahead
 from replay.index import VERSION, BadIndex, Index, Part, Snapshot
 from replay.rrweb import EventType
 from replay.runs import runs
@@ -55,6 +57,7 @@ from replay.runs import runs
 PART_BYTES = 4 << 20
 LEVEL = 1  # of real recordings: with this window a tenth smaller than level 3, in two thirds of its time
 LEVEL_MAX = 19
+THREADS = 2  # that make parts
 
 PREFIX = bytes.fromhex("28b52ffd0068 0800005b")
 SUFFIX = bytes.fromhex("0900005d")
@@ -82,24 +85,31 @@ class Recorded(NamedTuple):
 
 
 def write(recorded: Recorded, *, level: int = LEVEL) -> Generator[bytes, None, Index]:
-    """The object's bytes; returns the index. One part's JSON is held at a time."""
+    """The object's bytes; returns the index. The JSON of no more than `THREADS` parts is held at a time."""
     if not 1 <= level <= LEVEL_MAX:
         raise ValueError(f"level {level} is not within 1 and {LEVEL_MAX}")
-    compressor = _compressor(level)
+    bounds = list(runs(recorded.sizes, PART_BYTES))
+    presses = SimpleQueue[_Press]()
+    for _ in bounds[:THREADS]:
+        presses.put(_Press(level))
+
+    def pressed(bound: tuple[int, int]) -> bytes:
+        press = presses.get()
+        try:
+            return press.part(recorded.read(*bound))
+        finally:
+            presses.put(press)
+
     parts: list[Part] = []
-    held = BytesIO()  # one buffer, used again and again: asking for memory each time costs more
     at = len(PREFIX)
     yield PREFIX
-    for start, end in runs(recorded.sizes, PART_BYTES):
+    for (start, end), stored in zip(bounds, ahead(pressed, bounds, THREADS), strict=True):
         if parts:
             yield RESET
             at += len(RESET)
-        held.seek(0)
-        held.writelines(chain.from_iterable(zip(recorded.read(start, end), repeat(b","))))
-        with held.getbuffer() as buffer, buffer[: held.tell() - 1] as json:  # without the last comma
-            stored = _blocks(compressor.compress(json))
-            first, last = recorded.times[start], recorded.times[end - 1]
-            parts.append(Part(at, len(stored), crc32c(stored), len(json), end - start, first, last))
+        json_bytes = sum(recorded.sizes[start:end]) + end - start - 1
+        first, last = recorded.times[start], recorded.times[end - 1]
+        parts.append(Part(at, len(stored), crc32c(stored), json_bytes, end - start, first, last))
         at += len(stored)
         yield stored
     yield SUFFIX
@@ -164,6 +174,21 @@ def _snapshots(recorded: Recorded, parts: Iterable[Part]) -> Iterator[Snapshot]:
             else:
                 yield Snapshot(recorded.times[found.start()], *(meta or place))
         start += part.events
+
+
+class _Press:
+    """Makes parts, one after the other: asking for buffer and compressor each time costs more."""
+
+    def __init__(self, level: int) -> None:
+        self._compressor = _compressor(level)
+        self._held = BytesIO()
+
+    def part(self, events: Iterable[bytes | Raw]) -> bytes:
+        held = self._held
+        held.seek(0)
+        held.writelines(chain.from_iterable(zip(events, repeat(b","))))
+        with held.getbuffer() as buffer, buffer[: held.tell() - 1] as json:  # without the last comma
+            return _blocks(self._compressor.compress(json))
 
 
 def _compressor(level: int) -> zstandard.ZstdCompressor:
