@@ -26,6 +26,7 @@ COMMANDS = {
     "list": "app.commands.list",
     "events": "app.commands.events",
     "logs": "app.commands.logs",
+    "video": "app.commands.video",
     "retry": "app.commands.retry",
     "delete": "app.commands.delete",
     "doctor": "app.commands.doctor",

@@ -1,88 +1,45 @@
 """A deck's recordings API, for commands: `httpx`, patience, and errors that say what to do.
 
 Blocking: a command does one thing at a time, and a person waits for it.
-
-- `Refused`: the deck answered and said no.
-- `Unreachable`: nobody answered, or the answer broke off, or the deck was too busy for longer than we were told to wait.
 """
 
 import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, BinaryIO, NamedTuple, Self
 from uuid import UUID
 
 import httpx
 import msgspec
 
-from app.exits import REFUSED, UNREACHABLE, Exit
+from app.answers import HINTS, NO_HINTS, decoded, refused, retry_after_s, unbroken
+from app.answers import Refused as Refused
+from app.answers import Unreachable as Unreachable
 from app.recording_file import Upload
 
 API = "/api/v1/recordings"
 TERMINAL = ("ready", "failed")
 HOLD_S = 20  # how long one request for a status may wait for its change
 
-T = TypeVar("T")
-
 _CHUNK = 64 * 1024
 _TIMEOUT = httpx.Timeout(60, connect=5)
 _FIRST_DELAY_S, _MAX_DELAY_S, _POLL_S = 0.25, 10.0, 1.0
 _BUSY = (429, 502, 503, 504)
 _BUSY_CODES = ("idempotency_in_progress",)
-_HINTS: dict[str | int, str] = {
-    401: "is the API key right? See --api-key",
-    403: "use a key with the scope that this takes",
-    404: "deleted, never there, or of another tenant",
-    413: "send it in parts, or raise TAPEDECK_MAX_BODY_BYTES or TAPEDECK_MAX_EVENTS_BYTES on the deck",
-    "project_not_found": "see --project",
-    "idempotency_key_reused": "send it with --again",
-    "not_ready": "wait for it with `tapedeck show --wait`",
-    "recording_failed": "see `tapedeck show`; `tapedeck retry` puts it back to work",
-    "not_failed": "only a failed recording can be retried",
-}
-
-
-class _FieldError(msgspec.Struct):
-    field: str
-    message: str
-
-
-class _Problem(msgspec.Struct):
-    """RFC 9457, with `code` and `errors` as API.md has them."""
-
-    title: str = ""
-    detail: str = ""
-    code: str = ""
-    errors: list[_FieldError] = []
-
-
-class Refused(Exit):
-    """The deck said no: one line that names the field, where there is one, and the way out. `code` as in API.md."""
-
-    status = REFUSED
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-class Unreachable(Exit):
-    """No whole answer."""
-
-    status = UNREACHABLE
-    code = "unreachable"
 
 
 class Created(NamedTuple):
-    """A recording that was accepted; `replayed`: an earlier request with this key had made it."""
+    """A recording that was accepted; `replayed`: an earlier request with this key had made it.
+
+    `video_upload_url`: where its video is awaited; None when none is, or not any more.
+    """
 
     id: UUID
     status: str
     replayed: bool
+    video_upload_url: str | None = None
 
 
 class Page(msgspec.Struct):
@@ -128,28 +85,54 @@ class Client:
             "Idempotency-Key": upload.idempotency_key,
         }
         answer = self._send("POST", "", headers=headers, content=lambda: _chunks(upload.body, progress))
-        made = _decoded(answer, _Made)
-        return Created(made.id, made.status, "Idempotency-Replayed" in answer.headers)
+        made = decoded(answer, _Made)
+        return Created(made.id, made.status, "Idempotency-Replayed" in answer.headers, made.video_upload_url)
+
+    def put_video(self, url: str, video: BinaryIO, size: int, progress: Callable[[int], None]) -> None:
+        """PUT a video to its upload URL, straight to storage. Refused also when that URL has expired."""
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
+        with _for_storage(url) as http:
+            self._ask(http, "PUT", url, headers=headers, content=lambda: _from_start(video, progress))
+
+    def video_upload_url(self, recording_id: UUID) -> str:
+        """A fresh URL for the video of a recording."""
+        answer = self._send("POST", f"/{recording_id}/video-upload-url")
+        return decoded(answer, _Renewed).video_upload_url
+
+    def confirm_video(self, recording_id: UUID) -> dict[str, Any]:
+        """Say that the video is uploaded; the recording as it is then."""
+        return decoded(self._send("POST", f"/{recording_id}/confirm-video"), dict[str, Any])
+
+    @contextmanager
+    def video(self, recording_id: UUID) -> Iterator[Iterator[bytes]]:
+        """The chunks of a recording's video, straight from storage."""
+        url = self._send("GET", f"/{recording_id}/video", redirect=True).headers["Location"]
+        with _for_storage(url) as http:
+            answer = self._ask(http, "GET", url, stream=True)
+            try:
+                yield unbroken(answer)
+            finally:
+                answer.close()
 
     def recording(self, recording_id: UUID) -> dict[str, Any]:
         """A recording as it is now."""
-        return _decoded(self._send("GET", f"/{recording_id}"), dict[str, Any])
+        return decoded(self._send("GET", f"/{recording_id}"), dict[str, Any])
 
     def follow(self, recording_id: UUID) -> Iterator[dict[str, Any]]:
         """A recording as it is now, and again whenever its status may have changed; the last one is terminal."""
         while True:
             answer = self._send("GET", f"/{recording_id}", headers={"Prefer": f"wait={HOLD_S}"})
-            recording = _decoded(answer, dict[str, Any])
+            recording = decoded(answer, dict[str, Any])
             yield recording
             if recording.get("status") in TERMINAL:
                 return
             if "Preference-Applied" not in answer.headers:  # else the deck did the waiting
-                time.sleep(_retry_after_s(answer) or _POLL_S)
+                time.sleep(retry_after_s(answer) or _POLL_S)
 
     def page(self, filters: dict[str, str], limit: int, cursor: UUID | None) -> Page:
         """At most `limit` (1 to 100) recordings, from `cursor` on."""
         params = filters | {"limit": str(limit)} | ({"cursor": str(cursor)} if cursor else {})
-        return _decoded(self._send("GET", "", params=params), Page)
+        return decoded(self._send("GET", "", params=params), Page)
 
     @contextmanager
     def events(self, recording_id: UUID, cut: dict[str, str], *, ndjson: bool) -> Iterator[Iterator[bytes]]:
@@ -176,40 +159,48 @@ class Client:
     def _streamed(self, path: str, **request: Any) -> Iterator[Iterator[bytes]]:
         answer = self._send("GET", path, stream=True, **request)
         try:
-            yield _unbroken(answer)
+            yield unbroken(answer)
         finally:
             answer.close()
 
-    def _send(
+    def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
+        return self._ask(self._http, method, API + path, **request)
+
+    def _ask(
         self,
+        http: httpx.Client,
         method: str,
-        path: str,
+        url: str,
         *,
         content: Callable[[], Iterator[bytes]] | None = None,
         stream: bool = False,
+        redirect: bool = False,
         **request: Any,
     ) -> httpx.Response:
-        """The answer to a request, which is made anew for each attempt; its body is read unless it is to `stream`."""
+        """The answer to a request, which is made anew for each attempt; its body is read unless it is to `stream`.
+
+        `redirect`: that is what is wanted.
+        """
+        ours = http is self._http
         delay_s = _FIRST_DELAY_S
         while True:
             body = content() if content else None
             try:
-                answer = self._http.send(
-                    self._http.build_request(method, API + path, content=body, **request), stream=True
-                )
+                answer = http.send(http.build_request(method, url, content=body, **request), stream=True)
                 if not (stream and answer.is_success):
                     answer.read()
             except httpx.RequestError as error:
-                reason, pause_s = f"cannot reach {self.url}: {error or type(error).__name__}", None
+                where = self.url if ours else f"storage at {httpx.URL(url).host}"
+                reason, pause_s = f"cannot reach {where}: {error or type(error).__name__}", None
             else:
-                if answer.is_success:
+                if answer.is_success or (redirect and answer.has_redirect_location):
                     self._away_since = None
                     return answer
-                refused = _refused(answer)
-                if answer.status_code not in _BUSY and refused.code not in _BUSY_CODES:
+                no = refused(answer, HINTS if ours else NO_HINTS)
+                if answer.status_code not in _BUSY and no.code not in _BUSY_CODES:
                     self._away_since = None
-                    raise refused
-                reason, pause_s = str(refused), _retry_after_s(answer)
+                    raise no
+                reason, pause_s = str(no), retry_after_s(answer)
             self._wait(reason, pause_s if pause_s is not None else delay_s * random.uniform(0.5, 1))  # noqa: S311 (jitter)
             delay_s = min(2 * delay_s, _MAX_DELAY_S)
 
@@ -226,6 +217,18 @@ class Client:
 class _Made(msgspec.Struct):
     id: UUID
     status: str
+    video_upload_url: str | None = None
+
+
+class _Renewed(msgspec.Struct):
+    video_upload_url: str
+
+
+def _for_storage(url: str) -> httpx.Client:
+    """A client for a signed URL: that is all the credentials it takes."""
+    return httpx.Client(
+        headers={"Accept-Encoding": "identity"}, timeout=_TIMEOUT, trust_env=not _is_loopback(url)
+    )
 
 
 def _is_loopback(url: str) -> bool:
@@ -243,44 +246,10 @@ def _chunks(body: bytes, progress: Callable[[int], None]) -> Iterator[bytes]:
     progress(len(body))
 
 
-def _unbroken(answer: httpx.Response) -> Iterator[bytes]:
-    try:
-        yield from answer.iter_bytes()
-    except httpx.RequestError as error:
-        raise Unreachable(f"the answer broke off: {error or type(error).__name__}") from None
-
-
-def _decoded(answer: httpx.Response, shape: type[T]) -> T:
-    try:
-        return msgspec.json.decode(answer.content, type=shape)
-    except msgspec.DecodeError:
-        raise Refused("not_a_deck", f"{answer.url} does not answer like a deck: is the URL right?") from None
-
-
-def _refused(answer: httpx.Response) -> Refused:
-    try:
-        problem = msgspec.json.decode(answer.content, type=_Problem)
-    except msgspec.DecodeError:
-        problem = _Problem()
-    what = (
-        "; ".join(f"{error.field}: {error.message}" for error in problem.errors)
-        or problem.detail
-        or problem.title
-    )
-    status = answer.status_code
-    if location := answer.is_redirect and answer.headers.get("Location"):
-        what = what or f"moved to {location}"
-    what = "".join(c if c.isprintable() else " " for c in what or f"{status} {answer.reason_phrase}").strip()
-    hint = _HINTS.get(problem.code) or _HINTS.get(status)
-    return Refused(problem.code or f"http_{status}", f"{what} ({hint})" if hint else what)
-
-
-def _retry_after_s(answer: httpx.Response) -> float | None:
-    """RFC 9110, 10.2.3: seconds, or a date."""
-    value = answer.headers.get("Retry-After", "")
-    if value.isdecimal():
-        return float(value)
-    try:
-        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
-        return None
+def _from_start(file: BinaryIO, progress: Callable[[int], None]) -> Iterator[bytes]:
+    file.seek(0)
+    sent = 0
+    while chunk := file.read(_CHUNK):
+        yield chunk
+        sent += len(chunk)
+        progress(sent)

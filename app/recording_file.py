@@ -45,14 +45,17 @@ def read(
     title: str | None,
     project_id: UUID | None,
     again: bool,
+    has_video: bool = False,
 ) -> Upload:
     """What `source` holds, ready to send. Raises BadFile, OSError.
 
     `name` is used where the file has none of its own, `title` in any case; so `made_at`, where its events count time
-    from their own start. `again`: a key that was never used before.
+    from their own start. `again`: a key that was never used before. `has_video`: whether one follows, whatever the file
+    says.
     """
     found = unwrap(read_text(_decompressed(source), FILE_MAX_BYTES))
     members = envelope(found, name, made_at) | ({} if title is None else {"name": title})
+    members["has_video"] = has_video or None
     return upload(members, found, project_id, again=again)
 
 

@@ -78,6 +78,10 @@ def rows(recording: dict[str, Any]) -> Iterator[tuple[str, str]]:
         counts = (f"{events[kind]} {kind}" for kind in ("received", "stored", "duplicate", "rejected"))
         yield "events", ", ".join(counts)
         yield "size", f"{size(events['bytes'])}, stored as {size(events['stored_bytes'])}"
+    if video := recording.get("video"):
+        yield "video", _video(video)
+    elif recording.get("has_video"):
+        yield "video", "not verified yet"
     if summary := recording.get("summary"):
         yield from _summary(summary)
     for warning in recording.get("warnings") or ():
@@ -89,6 +93,12 @@ def rows(recording: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "page", f"{duration(navigation['timestamp_ms']):>8}  {navigation['url']}"
     if len(navigations) > PAGES_SHOWN:
         yield "page", f"… and {len(navigations) - PAGES_SHOWN} more"
+
+
+def _video(video: dict[str, Any]) -> str:
+    length = duration(video["duration_ms"]) or "of unknown length"
+    sound = "with sound" if video["has_audio"] else "without sound"
+    return f"{length}, {size(video['bytes'])}, {video['container']} ({', '.join(video['codecs'])}), {sound}"
 
 
 def _summary(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:

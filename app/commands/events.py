@@ -1,21 +1,12 @@
 """`tapedeck events`."""
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Annotated, BinaryIO, Literal
-from uuid import uuid4
+from typing import Annotated, Literal
 
 import typer
 
-from app.commands import terminal
 from app.commands.options import ApiKey, Json, RecordingId, Url, connect
-from app.exits import USAGE, Exit
+from app.commands.output import Output, write
 
-Output = Annotated[
-    Path | None, typer.Option("--output", "-o", help="Write to this file, whole or not at all.")
-]
 FromMs = Annotated[
     int | None, typer.Option("--from-ms", min=0, help="From here, in ms after the first event.")
 ]
@@ -47,32 +38,4 @@ def command(
     given = {"from_ms": from_ms, "to_ms": to_ms, "align": align}
     cut = {name: str(value) for name, value in given.items() if value is not None}
     with connect(url, api_key) as client, client.events(recording_id, cut, ndjson=ndjson) as chunks:
-        if output is None or str(output) == "-":
-            terminal.write(chunks)
-            return
-        try:
-            with _whole(output) as file:
-                count = sum(file.write(chunk) for chunk in chunks)
-        except OSError as error:
-            raise Exit(f"{output}: {error.strerror or error}", USAGE) from None
-    if as_json:
-        terminal.write_json({"file": str(output), "bytes": count})
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes the name `path` only when everything is in it. A device or a pipe is written as it is."""
-    if path.exists() and not path.is_file():
-        with path.open("wb") as file:
-            yield file
-        return
-    target = path.resolve()
-    part = target.with_name(f".{target.name[:100]}.{uuid4().hex}.part")
-    try:
-        with part.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+        write(chunks, output, as_json=as_json)

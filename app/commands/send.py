@@ -1,7 +1,7 @@
 """`tapedeck send`: recording files become recordings."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,10 +14,10 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from rich.text import Text
 
 from app import recording_file
-from app.client import Client, Refused
+from app.client import Client, Created, Refused
 from app.commands import describe, terminal
 from app.commands.options import ApiKey, Json, Url, connect
-from app.exits import REFUSED, Exit
+from app.exits import REFUSED, USAGE, Exit
 from app.recording_file import Upload
 from app.wrappers import BadFile
 
@@ -32,6 +32,10 @@ Files = Annotated[
 ]
 Name = Annotated[str | None, typer.Option("--name", help="Name of the recording. Default: the file's name.")]
 Project = Annotated[UUID | None, typer.Option("--project", help="Default: the API key's project.")]
+Video = Annotated[
+    Path | None,
+    typer.Option("--video", metavar="VIDEO", help="WebM or MP4 of the same session, for one FILE."),
+]
 Again = Annotated[
     bool, typer.Option("--again", help="Make a new recording even if this file was sent before.")
 ]
@@ -55,6 +59,7 @@ def command(
     files: Files,
     name: Name = None,
     project: Project = None,
+    video: Video = None,
     again: Again = False,
     no_wait: NoWait = False,
     retry_for: RetryFor = PATIENCE_S,
@@ -66,16 +71,19 @@ def command(
 
     A file holds rrweb events: an array, one event a line, a body of this API, or what PostHog and Sentry wrap around them.
 
-    Sending the same file again within a day changes nothing: it shows the recording that the first time made.
+    Sending the same file again within a day changes nothing: it shows the recording that the first time made, and goes
+    on with its video where that is still awaited.
 
     With --json, each file is a line: its "file" and the recording, or {"file", "error": {"code", "message"}}.
     """
+    if video and len(files) > 1:
+        raise Exit("--video belongs to one FILE", USAGE)
     tally = terminal.Tally()
     with connect(url, api_key, retry_for) as client:
         for file in files:
             try:
-                upload = _read(file, name, project, again)
-                recording, replayed = _send(client, upload, _label(file), wait=not no_wait)
+                upload = _read(file, name, project, again, has_video=video is not None)
+                recording, replayed = _send(client, upload, video, _label(file), wait=not no_wait)
                 _show(file, recording, replayed, as_json)
                 if failure := recording.get("failure"):
                     raise Failed(str(failure["code"]), str(failure["message"]))
@@ -87,11 +95,17 @@ def command(
     tally.exit()
 
 
-def _read(file: str, name: str | None, project_id: UUID | None, again: bool) -> Upload:
+def _read(file: str, name: str | None, project_id: UUID | None, again: bool, *, has_video: bool) -> Upload:
     with _opened(file) as (source, made_at):
         default = None if file == STDIN else Path(file).name.encode(errors="replace").decode()
         return recording_file.read(
-            source, name=default, made_at=made_at, title=name, project_id=project_id, again=again
+            source,
+            name=default,
+            made_at=made_at,
+            title=name,
+            project_id=project_id,
+            again=again,
+            has_video=has_video,
         )
 
 
@@ -107,11 +121,16 @@ def _opened(file: str) -> Iterator[tuple[BinaryIO, datetime]]:
         raise BadFile(error.strerror or str(error)) from None
 
 
-def _send(client: Client, upload: Upload, label: str, *, wait: bool) -> tuple[dict[str, Any], bool]:
+def _send(
+    client: Client, upload: Upload, video: Path | None, label: str, *, wait: bool
+) -> tuple[dict[str, Any], bool]:
     console = terminal.stderr()
-    with _progress(console) as progress:
+    with _opened_video(video) as (file, size), _progress(console) as progress:
         bar = progress.add_task(f"sending {label}", total=len(upload.body))
         created = client.create(upload, lambda sent: progress.update(bar, completed=sent))
+        if file and created.video_upload_url:
+            bar = progress.add_task(f"sending {video}", total=size)
+            _send_video(client, created, file, size, lambda sent: progress.update(bar, completed=sent))
     if not wait:
         return {"id": str(created.id), "status": created.status}, created.replayed
     try:
@@ -129,6 +148,31 @@ def _send(client: Client, upload: Upload, label: str, *, wait: bool) -> tuple[di
         terminal.say(f"{label} is accepted and goes on without you: tapedeck show --wait {created.id}")
         raise
     return recording, created.replayed
+
+
+def _send_video(
+    client: Client, created: Created, file: BinaryIO, size: int, progress: Callable[[int], None]
+) -> None:
+    """PUT it and say so; a URL that is refused may have expired, so once more to a fresh one."""
+    try:
+        client.put_video(created.video_upload_url or "", file, size, progress)
+    except Refused:
+        client.put_video(client.video_upload_url(created.id), file, size, progress)
+    client.confirm_video(created.id)
+
+
+@contextmanager
+def _opened_video(path: Path | None) -> Iterator[tuple[BinaryIO | None, int]]:
+    """The video and its size in bytes, before anything is sent. Raises BadFile."""
+    if path is None:
+        yield None, 0
+        return
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise BadFile(f"{path}: {error.strerror or error}") from None
+    with file:
+        yield file, path.stat().st_size
 
 
 def _progress(console: Console) -> Progress:

@@ -62,7 +62,7 @@ def _handler(answers: Iterator[Answer], note: Callable[[Asked], None]) -> type[B
             self.end_headers()
             self.wfile.write(answer.body[: answer.cut])
 
-        do_GET = do_POST = do_DELETE = _answer  # noqa: N815 (http.server looks for these names)
+        do_GET = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815 (http.server looks for these names)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (its name in http.server)
             pass
