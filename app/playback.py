@@ -7,6 +7,7 @@ connection, so that nobody takes half a recording for a whole one.
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from functools import partial
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -22,12 +23,12 @@ from app.conditions import choose_encoding, choose_media_type, etag_of, matches
 from app.documents import LogsDocument
 from app.errors import RETRY_SOON_S, ApiError, Code, not_found
 from app.recordings import POLL_AGAIN_S, ApiRequest, not_modified
-from app.services import services_of
+from app.services import Services, services_of
 from models import queries
 from models.queries import Playable
 from models.recording import Status
 from models.tenancy import Scope
-from replay.cut import Body, Span, cut, whole
+from replay.cut import Body, Cut, Span, cut, whole
 from replay.index import Index
 from replay.tape import LEVEL
 from replay.transcode import Identity, Transcoder, transcoder
@@ -96,9 +97,12 @@ async def read_events(
         if matches(if_none_match, headers["ETag"]):
             return not_modified(headers)
         try:
-            index = Index.decode(found.tape_index)
-            level = LEVEL if encoding == "zstd" else PASSING_LEVEL
-            body = await _body(services.storage, found.tape_name, index, from_ms, to_ms, align, level)
+            index = Index.decode(found.tape_index, snapshots=align is not None)
+            if from_ms is None and to_ms is None and align is None:
+                body = whole(index)
+            else:
+                wanted = cut(index, from_ms=from_ms, to_ms=to_ms, align=align is not None)
+                body = await _cut_out(services, found.tape_name, wanted, encoding)
             if encoding == "zstd" and media_type == openapi.JSON:
                 headers["Content-Length"] = str(body.stored_bytes)
             elif encoding == "identity" and media_type == openapi.JSON:
@@ -156,20 +160,11 @@ async def _find(request: ApiRequest, recording_id: UUID) -> Playable:
     return found
 
 
-async def _body(
-    storage: Storage,
-    name: str,
-    index: Index,
-    from_ms: float | None,
-    to_ms: float | None,
-    align: str | None,
-    level: int,
-) -> Body:
-    if from_ms is None and to_ms is None and align is None:
-        return whole(index)
-    wanted = cut(index, from_ms=from_ms, to_ms=to_ms, align=align is not None)
-    edges = [b"".join([c async for c in storage.read(name, *span)]) for span in wanted.spans]
-    return await asyncio.to_thread(wanted.body, edges, level=level)
+async def _cut_out(services: Services, name: str, wanted: Cut, encoding: str) -> Body:
+    edges = [b"".join([c async for c in services.storage.read(name, *span)]) for span in wanted.spans]
+    level = LEVEL if encoding == "zstd" else PASSING_LEVEL
+    make = partial(wanted.body, edges, level=level, find_events=partial(services.seams.find, name))
+    return await asyncio.to_thread(make)
 
 
 async def _stored(storage: Storage, name: str, body: Body) -> AsyncGenerator[bytes, None]:

@@ -1,12 +1,13 @@
 """What handlers work with: built by `app.main`, found through the request."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from litestar.connection import ASGIConnection
 
 from app.budget import ByteBudget
+from app.seams import Seams
 from app.waiting import Watcher
 from models.db import Database
 from models.doorbell import Doorbell
@@ -35,6 +36,7 @@ class Services:
     limits: BodyLimits
     video: VideoTerms
     apart: asyncio.Semaphore  # bounds the children of `app.uploads`
+    seams: Seams = field(default_factory=Seams)
 
 
 def services_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Services:

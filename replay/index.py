@@ -61,10 +61,10 @@ class Index(msgspec.Struct, frozen=True):
         return msgspec.json.encode(self)
 
     @classmethod
-    def decode(cls, data: bytes) -> "Index":
-        """Raises BadIndex."""
+    def decode(cls, data: bytes, *, snapshots: bool = True) -> "Index":
+        """Raises BadIndex. Without `snapshots` there are none in it: they may be many, and only some reads ask for them."""
         try:
-            index = _decoder.decode(data)
+            index = _decoder.decode(data) if snapshots else _parts.decode(data).index()
         except msgspec.DecodeError as error:
             raise BadIndex(str(error)) from None
         if index.version != VERSION:
@@ -72,4 +72,16 @@ class Index(msgspec.Struct, frozen=True):
         return index
 
 
+class _Parts(msgspec.Struct):
+    """All of an index but its snapshots."""
+
+    version: int
+    frame_bytes: int
+    parts: tuple[Part, ...]
+
+    def index(self) -> Index:
+        return Index(self.version, self.frame_bytes, self.parts, ())
+
+
 _decoder = msgspec.json.Decoder(Index)
+_parts = msgspec.json.Decoder(_Parts)
