@@ -18,7 +18,7 @@ from app.importing.find import File, Odd
 from app.importing.pipeline import Outcome, Result
 
 CURRENT_CHARS = 24  # of the current file's name
-SAY_AGAIN_S = 5.0  # however many threads wait for the deck, that is told as often as this
+SAY_AGAIN_S = 15.0  # however many threads wait for the deck, that is told as often as this
 
 
 class Report:

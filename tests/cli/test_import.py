@@ -98,9 +98,11 @@ async def test_a_body_that_announced_a_video_is_not_left_waiting_for_it(shelf: S
         "name": None,
         "events": json.loads(recording()),
     }
-    (tmp_path / "body.json").write_text(json.dumps(body))
-    (tmp_path / "only-video.json").write_text(json.dumps(body | {"events": []}))
-    said = await shelf.tapedeck("import", "--wait", "--json", tmp_path)
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "body.json").write_text(json.dumps(body))
+    (folder / "only-video.json").write_text(json.dumps(body | {"events": []}))
+    said = await shelf.tapedeck("import", "--wait", "--json", folder)
     assert said.lines[-1]["summary"]["statuses"] == {"ready": 1}
     assert said.lines[-1]["summary"]["skipped"] == 1
     assert await shelf.names() == ["body.json"]
