@@ -51,6 +51,12 @@ class Extension:
         while await self._statuses.get() != "stopped":
             pass
 
+    async def watch(self, *arguments: Any) -> dict[str, Any]:
+        """What `client.watch` gives, in the page."""
+        call = "async (all) => (await import('/client.js')).watch(...all)"
+        seen: dict[str, Any] = await self._page.evaluate(call, arguments)
+        return seen
+
     async def has_sent_all(self) -> None:
         """Until nothing is left in the outbox. Looking at it does not wake the worker."""
         while await self._page.evaluate("async () => (await import('/outbox.js')).left()"):
@@ -139,4 +145,10 @@ async def test_answers_that_are_lost_and_urls_that_expire_cost_nothing(
     (sent,) = await stage.recordings()
     assert (sent["status"], sent["video"]["bytes"]) == ("ready", len(WEBM))
     assert (stage.line.lost, stage.line.stalled) == ([], {})
+
+    for origin in (stage.line.url, stage.deck.url):  # that of the video's URL, and another one
+        for header in ("X-API-Key", "Authorization"):
+            reader = {"url": origin, "key": stage.deck.keys.api_key}
+            seen = await stage.extension.watch(reader, sent["id"], header, "bytes=0-999")
+            assert seen == {"status": 206, "type": "video/webm", "bytes": 1000}
     await stage.leaves_nothing()

@@ -35,6 +35,14 @@ export async function changed(deck, id, etag) {
   return call(deck, `${RECORDINGS}/${id}`, { headers: { "If-None-Match": etag }, cache: "no-store" });
 }
 
+/** Follow where the video is, with the key in this header, and read these bytes of it. */
+export async function watch(deck, id, header, range) {
+  const key = header === "Authorization" ? `Bearer ${deck.key}` : deck.key;
+  const video = await fetch(`${deck.url}${RECORDINGS}/${id}/video`, { headers: { [header]: key, Range: range } });
+  const bytes = (await video.arrayBuffer()).byteLength;
+  return { status: video.status, type: video.headers.get("Content-Type"), bytes };
+}
+
 export async function remove(deck, id) {
   return call(deck, `${RECORDINGS}/${id}`, { method: "DELETE" });
 }
