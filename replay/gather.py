@@ -16,7 +16,9 @@ from replay.summary import IS_TALLIED, Tally
 from replay.tape import Recorded
 from replay.unpack import EVENT_MAX_BYTES, unpack_members, unpack_string
 
-RUN_BYTES = 64 << 10  # of events whose heads are read together: a call for each of many small ones costs more
+RUN_BYTES = (
+    256 << 10
+)  # of events whose heads are read together: a call for each of many small ones costs more
 
 _STRING = ord('"')
 
@@ -51,9 +53,9 @@ class Gathered:
         events, indexes = self._new(envelope.events)
         sizes = _sizes(events)
         for start, end in runs(sizes, RUN_BYTES):
-            run = events[start:end]
-            if heads := read_heads(run):
-                self._take_all(run, sizes[start:end], heads)
+            run, run_sizes = events[start:end], sizes[start:end]
+            if heads := read_heads(run, run_sizes):
+                self._take_all(run, run_sizes, heads)
             else:
                 for index, event in zip(indexes[start:end], run, strict=True):
                     self._take(index, event)
