@@ -224,7 +224,9 @@ async def test_a_file_that_cannot_be_made_is_told_and_nothing_is_left(
     assert (await tapedeck("events", recording["id"], "-o", "/dev/null")).status == 0
 
 
-@pytest.mark.parametrize("command", ["", "send", "show", "list", "events", "logs", "delete", "retry"])
+@pytest.mark.parametrize(
+    "command", ["", "send", "show", "list", "events", "logs", "video", "delete", "retry"]
+)
 async def test_the_exit_status_is_in_the_help(command: str, tapedeck: Tapedeck) -> None:
     assert "Exit status: 0 done" in (await tapedeck(*command.split(), "--help")).out.decode()
 
