@@ -1,15 +1,10 @@
 """Bodies of `POST /api/v1/recordings`, of any size: our own recordings' events, again and again, each time later."""
 
-import gzip
-import json
 from collections.abc import Iterator
-from pathlib import Path
 
-import msgspec
-
+from benchmarks.process_input import FIXTURES, read
 from replay import splice
 
-RECORDINGS = Path(__file__).parents[1] / "tests" / "fixtures" / "recordings"
 # Of ordinary pages. Not everything.json: Postgres's jsonb refuses its unpaired surrogates, and with it who uses one.
 NAMES = ("shop.json", "login.json", "tabs.json", "activity.json", "flood.json.gz")
 LATER_MS = 600_000
@@ -30,20 +25,10 @@ def body(size: int) -> bytes:
 
 
 def _events() -> Iterator[bytes]:
-    recordings = [_recording(RECORDINGS / name) for name in NAMES]
+    recordings = [read(FIXTURES / name) for name in NAMES]
     later = 0
     while True:
-        for events in recordings:
-            for event, place, at in events:
-                yield splice.replace(event, {place: str(at + later).encode()})
+        for recording in recordings:
+            for event, timestamp, ms in recording:
+                yield splice.replace(event, {timestamp: str(ms + later).encode()})
         later += LATER_MS
-
-
-def _recording(path: Path) -> list[tuple[bytes, splice.Member, int]]:
-    text = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    events = []
-    for raw in msgspec.json.decode(text, type=list[msgspec.Raw]):
-        event = bytes(raw)
-        place = splice.members(event)["timestamp"]
-        events.append((event, place, json.loads(event[place.start : place.end])))
-    return events

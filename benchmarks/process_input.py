@@ -28,7 +28,9 @@ class Upload(NamedTuple):
     bytes: int
 
 
-class _Sent(NamedTuple):
+class Sent(NamedTuple):
+    """An event as it was recorded: its JSON, where its timestamp stands, and the timestamp in ms."""
+
     event: bytes
     timestamp: splice.Member
     ms: float
@@ -43,7 +45,7 @@ def write(folder: Path, recordings: Sequence[Path], size: int, *, big_event: boo
     compressor = zstandard.ZstdCompressor(compression_params=COMPRESSION).compressobj()
     count = written = 0
     with upload.json.open("wb") as plain, upload.payload.open("wb") as packed:
-        for piece in _pieces([_read(path) for path in recordings or _own()], size, big_event):
+        for piece in _pieces([read(path) for path in recordings or _own()], size, big_event):
             plain.write(piece)
             packed.write(compressor.compress(piece))
             count += 1
@@ -56,7 +58,7 @@ def _own() -> list[Path]:
     return [FIXTURES / name for name in NAMES]
 
 
-def _pieces(recordings: list[list[_Sent]], size: int, big_event: bool) -> Iterator[bytes]:
+def _pieces(recordings: list[list[Sent]], size: int, big_event: bool) -> Iterator[bytes]:
     yield b'{"started_at":"2026-05-04T10:00:00Z","events":['
     comma = b""
     for event in _events(recordings, size, big_event):
@@ -65,7 +67,7 @@ def _pieces(recordings: list[list[_Sent]], size: int, big_event: bool) -> Iterat
     yield b"]}"
 
 
-def _events(recordings: list[list[_Sent]], size: int, big_event: bool) -> Iterator[bytes]:
+def _events(recordings: list[list[Sent]], size: int, big_event: bool) -> Iterator[bytes]:
     written, later = 0, 0
     while written < size:
         for recording in recordings:
@@ -80,17 +82,18 @@ def _events(recordings: list[list[_Sent]], size: int, big_event: bool) -> Iterat
             yield _big_event(recordings, later)
 
 
-def _read(path: Path) -> list[_Sent]:
+def read(path: Path) -> list[Sent]:
+    """The events of a JSON array, plain or .gz."""
     text = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     events = []
     for raw in surrogates.decode(msgspec.json.Decoder(list[msgspec.Raw]), text):
         event = bytes(raw)
         place = splice.members(event)["timestamp"]
-        events.append(_Sent(event, place, json.loads(event[place.start : place.end])))
+        events.append(Sent(event, place, json.loads(event[place.start : place.end])))
     return events
 
 
-def _big_event(recordings: list[list[_Sent]], later: int) -> bytes:
+def _big_event(recordings: list[list[Sent]], later: int) -> bytes:
     """A custom event whose payload is real JSON of that size."""
     event = max((sent.event for recording in recordings for sent in recording), key=len)
     copies = BIG_EVENT_BYTES // len(event)
