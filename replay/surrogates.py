@@ -17,6 +17,8 @@ T = TypeVar("T")
 
 _STAND_IN = rb"\u0000"
 _LENGTH = len(_STAND_IN)
+_PAIR_LENGTH = 2 * _LENGTH
+_STEP = 1 << 12
 _SURROGATE = re.compile(
     rb"\\u[dD](?:[89abAB][0-9a-fA-F]{2}(\\u[dD][c-fC-F][0-9a-fA-F]{2})?|[c-fC-F][0-9a-fA-F]{2})"
 )
@@ -27,17 +29,23 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 def unpaired(text: bytes | bytearray) -> "array[int]":
     """The offsets of the escapes of unpaired surrogates in a JSON text."""
     places = array("Q")  # a text may consist of them: a list would take many times its size
-    match = _SURROGATE.search(text)
-    while match:
-        start = run = match.start()
-        while run and text[run - 1] == _BACKSLASH:
-            run -= 1
-        if (start - run) % 2:  # its backslash is itself escaped: what follows is plain text
-            match = _SURROGATE.search(text, start + 1)
-            continue
-        if match.group(1) is None:
-            places.append(start)
-        match = _SURROGATE.search(text, match.end())
+    # Most of a text has no backslash, and to find the next one takes a tenth of the time of searching for more.
+    at = text.find(_BACKSLASH)
+    while at >= 0:
+        step = at + _STEP
+        while match := _SURROGATE.search(text, at, step + _PAIR_LENGTH):
+            if (start := match.start()) >= step:
+                break
+            run = start
+            while run and text[run - 1] == _BACKSLASH:
+                run -= 1
+            if (start - run) % 2:  # its backslash is itself escaped: what follows is plain text
+                at = start + 1
+                continue
+            if match.group(1) is None:
+                places.append(start)
+            at = match.end()
+        at = text.find(_BACKSLASH, max(at, step))
     return places
 
 
