@@ -11,7 +11,7 @@ import structlog
 
 from models.recording import Status
 
-POLL_S = 0.2
+POLL_S = 0.05
 MOST_WAITING = 5000
 
 log = structlog.get_logger()

@@ -119,6 +119,8 @@ async def publish(session: AsyncSession, claim_id: UUID, put: PutObject) -> bool
 
 async def bury(session: AsyncSession, names: Collection[str | None]) -> None:
     """Nothing refers to these live objects any more: they may be deleted, an upload once its last URL is over."""
+    if not any(names):
+        return
     ended = func.greatest(func.clock_timestamp(), col(StoredObject.expires_at))
     is_upload = col(StoredObject.kind) == ObjectKind.UPLOAD
     await session.execute(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Uuid, any_, literal, select
+from sqlalchemy import select
 from sqlmodel import col
 
 from models.db import Database
@@ -21,6 +21,8 @@ _PLAYABLE = """
     FROM recording LEFT JOIN tape ON tape.recording_id = recording.id
     WHERE recording.id = $1 AND tenant_id = $2 AND deleted_at IS NULL
 """
+
+_STATUSES = "SELECT id, status FROM recording WHERE id = ANY($1::uuid[]) AND deleted_at IS NULL"
 
 
 class KeyRights(NamedTuple):
@@ -96,12 +98,9 @@ async def playable(db: Database, tenant_id: UUID, recording_id: UUID) -> Playabl
 
 async def statuses(db: Database, recording_ids: Collection[UUID]) -> dict[UUID, Status]:
     """The status of each of these recordings that still exists."""
-    wanted = select(col(Recording.id), col(Recording.status)).where(
-        col(Recording.id) == any_(literal(list(recording_ids), ARRAY(Uuid))),  # one statement for any number
-        col(Recording.deleted_at).is_(None),
-    )
-    async with db.autocommit() as connection:
-        return {found[0]: found[1] for found in await connection.execute(wanted)}
+    async with db.driver() as connection:
+        found = await connection.fetch(_STATUSES, list(recording_ids))
+    return {row["id"]: Status(row["status"]) for row in found}
 
 
 async def api_key(db: Database, secret: str) -> KeyRights | None:
