@@ -83,7 +83,7 @@ class _Event(msgspec.Struct, gc=False):
     cv: Any = None
 
 
-_usual = msgspec.json.Decoder(list[_Usual]).decode
+_usual = msgspec.json.Decoder(list[_Usual])
 _fast = msgspec.json.Decoder(_Event).decode
 _members = msgspec.json.Decoder(dict[str, Raw])
 _NULL = Raw(b"null")
@@ -111,7 +111,7 @@ def read_heads(events: Sequence[Raw], sizes: Sequence[int]) -> Heads | None:
             for event, size in zip(events, sizes, strict=True)
         ]
     try:
-        heads = _usual(b"[%b]" % b",".join(texts))
+        heads = surrogates.decode(_usual, b"[%b]" % b",".join(texts))
         kinds = bytes(
             [
                 _KIND_OF_TYPE[head.type] if head.type != _INCREMENT else _KIND_OF_SOURCE[head.data.source]

@@ -16,9 +16,7 @@ from replay.summary import IS_TALLIED, Tally
 from replay.tape import Recorded
 from replay.unpack import EVENT_MAX_BYTES, unpack_members, unpack_string
 
-RUN_BYTES = (
-    256 << 10
-)  # of events whose heads are read together: a call for each of many small ones costs more
+RUN_BYTES = 64 << 10  # of events whose heads are read together: each reading has its price
 
 _STRING = ord('"')
 
