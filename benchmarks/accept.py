@@ -22,6 +22,7 @@ import asyncpg
 import psutil
 import zstandard
 
+from app import leash
 from app.checking import COMPRESSION
 from app.embedded.places import free_port
 from app.recordings import PATH
@@ -129,8 +130,13 @@ async def _floor(database_url: str, sent: bytes) -> AsyncIterator[Server]:
 async def _other(which: str, database_url: str, *more: str) -> AsyncIterator[Server]:
     """One of `benchmarks.accept_servers`, ready."""
     port = free_port()
+    leashed = leash.command(
+        [sys.executable, "-m", "benchmarks.accept_servers", which, str(port), database_url, *more]
+    )
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "benchmarks.accept_servers", which, str(port), database_url, *more)
+        *leashed.argv,
+        pass_fds=leashed.fds,
+        start_new_session=True,  # as our own: Linux shares cores out among sessions
     )
     try:
         await _answers(port, process)
