@@ -1,6 +1,7 @@
 """`/api/v1/recordings`: create, list, read, retry, delete."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from app.auth import Caller, needs
 from app.bodies import read_body
 from app.checking import Head
 from app.conditions import etag_of, matches, wait_seconds
+from app.confirmation import Confirmation, confirm_upload
 from app.documents import (
     Created,
     RecordingDocument,
@@ -36,6 +38,7 @@ from models.queries import Filters
 from models.recording import Recording, Source, Status
 from models.tenancy import Scope
 from models.video import NotAwaited
+from storage.protocol import StorageError
 
 PATH = "/api/v1/recordings"
 IDEMPOTENCY_KEY_MAX = 255
@@ -191,6 +194,8 @@ async def retry_recording(request: ApiRequest, recording_id: FromPath[UUID]) -> 
         raise ApiError(Code.PAYLOAD_EXPIRED, detail) from None
     if status is None:
         raise not_found()
+    if status is Status.UPLOADING and await _video_is_there(services, recording_id):
+        status = Status.PROCESSING
     services.doorbell.ring()
     headers = {"Location": f"{PATH}/{recording_id}", "Retry-After": str(POLL_AGAIN_S)}
     return Response(Retried(recording_id, status), headers=headers)
@@ -246,6 +251,14 @@ async def _upload_name(
         )
     except NotAwaited:
         return None
+
+
+async def _video_is_there(services: Services, recording_id: UUID) -> bool:
+    """Whether the video of a recording that missed it has come since; then it is confirmed."""
+    recording = await queries.any_recording(services.db, recording_id)
+    with suppress(StorageError):  # its deadline will look again
+        return recording is not None and await confirm_upload(services, recording) is Confirmation.DONE
+    return False
 
 
 async def _new_recording(db: Database, caller: Caller, head: Head) -> NewRecording:

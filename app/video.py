@@ -12,11 +12,12 @@ from litestar.response import Redirect
 
 from app import openapi
 from app.auth import needs
+from app.confirmation import Confirmation, confirm_upload
 from app.documents import RecordingDocument, RecordingStatus, UploadUrl
 from app.errors import ApiError, Code, not_found
 from app.presigned import upload_url, video_url
 from app.recordings import POLL_AGAIN_S, ApiRequest, document_for, visible
-from app.services import Services, services_of
+from app.services import services_of
 from models import lifecycle, video
 from models.recording import Recording, Status
 from models.tenancy import Scope
@@ -42,7 +43,12 @@ async def confirm_video(
     recording = await visible(request, recording_id)
     confirmed = False
     while not confirmed and video.may_upload(recording):
-        confirmed = await _confirm(services, recording)
+        match await confirm_upload(services, recording):
+            case Confirmation.ABSENT:
+                detail = "The video is not in storage: PUT all of it to its upload URL, then confirm."
+                raise ApiError(Code.VIDEO_NOT_UPLOADED, detail, headers={"Retry-After": str(POLL_AGAIN_S)})
+            case outcome:
+                confirmed = outcome is Confirmation.DONE
         recording = await visible(request, recording_id)
     if not recording.has_video:
         raise _no_video_expected()
@@ -51,21 +57,6 @@ async def confirm_video(
     pending = recording.status not in lifecycle.TERMINAL
     headers = NO_STORE | ({"Retry-After": str(POLL_AGAIN_S)} if pending else {})
     return Response(document_for(request, recording), headers=headers)
-
-
-async def _confirm(services: Services, recording: Recording) -> bool:
-    """Confirm what storage has now. False when the recording changed meanwhile: look again. Raises ApiError."""
-    upload = recording.upload_name
-    stored = await services.storage.stat(upload) if upload else None
-    if upload is None or stored is None:
-        detail = "The video is not in storage: PUT all of it to its upload URL, then confirm."
-        raise ApiError(Code.VIDEO_NOT_UPLOADED, detail, headers={"Retry-After": str(POLL_AGAIN_S)})
-    try:
-        await video.confirm(services.db, recording.id, upload_name=upload, generation=stored.generation)
-    except NotAwaited:
-        return False
-    services.doorbell.ring()
-    return True
 
 
 @post(

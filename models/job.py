@@ -34,7 +34,7 @@ class JobState(StrEnum):
     RUNNING = "running"  # claimed; `claim_id` and `lease_until` say by whom and how long
     DEAD = "dead"  # gave up; `error_code` and `error` say why
     DONE = "done"  # in history only
-    CANCELLED = "cancelled"  # in history only: its recording was deleted
+    CANCELLED = "cancelled"  # in history only: its recording was deleted, or what it was for has come or gone
 
 
 IMMORTAL = frozenset({JobKind.VIDEO_DEADLINE, JobKind.PURGE})

@@ -243,6 +243,13 @@ async def expired(session: AsyncSession, *, limit: int) -> list[tuple[UUID, UUID
     ]
 
 
+async def postpone(session: AsyncSession, recording_id: UUID, kind: JobKind, *, delay_s: float) -> None:
+    """A job that is due, if there is one, is not due before `delay_s` seconds are over."""
+    later = func.greatest(col(Job.due_at), func.now() + timedelta(seconds=delay_s))
+    whose = (col(Job.recording_id) == recording_id) & (col(Job.kind) == kind)
+    await session.execute(update(Job).where(whose, col(Job.state) == JobState.DUE).values(due_at=later))
+
+
 async def revive(session: AsyncSession, recording_id: UUID) -> int:
     """Make a recording's dead jobs due again, with fresh budgets. Returns how many."""
     statement = (

@@ -1,7 +1,7 @@
 """Recordings and their payloads.
 
 A recording's columns up to `fingerprint` are what the client said, until `process` has replaced `ended_at`,
-`duration_ms`, `event_count` and `navigations` by what the events say. Only `models.lifecycle` changes a row.
+`duration_ms`, `event_count` and `navigations` by what the events say. Only `models.lifecycle` changes a status.
 """
 
 from datetime import datetime

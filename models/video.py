@@ -1,7 +1,9 @@
 """The video of a recording: awaited, confirmed, verified; or missing.
 
     awaited ──confirm, or the deadline finds it──▶ confirmed ──verify_video──▶ verified
-       └─────the deadline finds nothing──▶ failed: video_missing ──confirm──▶ confirmed
+       │                                               │
+       └─the deadline finds nothing─▶ failed: video_missing ◀─it vanished from storage
+                                             └──confirm──▶ confirmed
 
 A client puts it under `upload_name`, which no other object ever has; `upload_generation` says which of its puts was
 confirmed. Each transaction changes a status only through `models.lifecycle`.
@@ -62,7 +64,7 @@ def may_upload(recording: Recording) -> bool:
 async def renew_upload(db: Database, tenant_id: UUID, recording_id: UUID, *, ends_s: float) -> str | None:
     """The name to presign for another upload, none of which goes on after `ends_s` seconds. None: no such recording.
 
-    Raises NotAwaited.
+    The deadline waits for it: who closes the browser after this upload has not failed. Raises NotAwaited.
     """
     async with db.transaction() as session:
         recording = await lifecycle.lock(session, recording_id)
@@ -70,6 +72,7 @@ async def renew_upload(db: Database, tenant_id: UUID, recording_id: UUID, *, end
             return None
         if not may_upload(recording):
             raise NotAwaited
+        await ledger.postpone(session, recording_id, JobKind.VIDEO_DEADLINE, delay_s=ends_s)
         if recording.upload_name:
             ends_at = func.clock_timestamp() + timedelta(seconds=ends_s)
             await session.execute(

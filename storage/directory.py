@@ -22,7 +22,7 @@ from typing import NamedTuple, Self
 
 import google_crc32c
 
-from storage.protocol import Refused, Stored, Unavailable, check_name
+from storage.protocol import Found, Refused, Stored, Unavailable, check_name
 from storage.source import CHUNK
 
 DRAFTS = ".drafts"
@@ -130,6 +130,14 @@ class Directory:
             return None
         return draft
 
+    def find(self, name: str) -> Found | None:
+        """Which file has the name, or None."""
+        file = self.open(name)
+        if file is None:
+            return None
+        file.close()
+        return Found(file.size, file.generation)
+
     def stat(self, name: str) -> Stored | None:
         """What is really there, or None."""
         file = self.open(name)
@@ -164,6 +172,11 @@ class Directory:
         label = secrets.token_hex(16)
         with _os_errors_named(), self._way([]) as way:
             return Draft(self, label, FileIO(os.open(label, _WRITE, 0o600, dir_fd=way.drafts), "w"))
+
+    def check(self) -> None:
+        """Raises Unavailable when the root is gone."""
+        with _os_errors_named(), self._way([]):
+            pass
 
     def sweep(self, older_than_s: float) -> int:
         """Removes the drafts that killed writers left behind, untouched for so long; says how many."""

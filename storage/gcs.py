@@ -34,6 +34,7 @@ from storage.deadline import Deadline
 from storage.gcs_errors import PastTheEnd, Taken, google_errors_named
 from storage.multipart import Multipart
 from storage.protocol import (
+    Found,
     NotFound,
     Refused,
     Stored,
@@ -125,6 +126,10 @@ class GcsStorage:
         if there is None:
             raise Unavailable(f"GCS: {name} was taken, and is gone again")
         return there
+
+    async def find(self, name: str) -> Found | None:
+        stored = await self.stat(name)
+        return Found(stored.size, stored.generation) if stored else None
 
     async def stat(self, name: str) -> Stored | None:
         check_name(name)
@@ -245,6 +250,9 @@ class GcsStorage:
 
     async def check(self) -> None:
         await self._run(self._require_bucket, 0)
+
+    async def sweep(self) -> None:
+        """Nothing: a bucket has whole objects only."""
 
     async def close(self) -> None:
         self._closed.set()

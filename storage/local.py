@@ -10,6 +10,7 @@ from storage.directory import Directory, Draft
 from storage.local_http import SignedUrlApp
 from storage.protocol import (
     ASGIApp,
+    Found,
     NotFound,
     Refused,
     Stored,
@@ -94,6 +95,9 @@ class LocalStorage:
             draft.measure(deadline.check)
             return self._publish(draft, target, deadline)
 
+    async def find(self, name: str) -> Found | None:
+        return await asyncio.to_thread(self._directory.find, name)
+
     async def stat(self, name: str) -> Stored | None:
         return await asyncio.to_thread(self._directory.stat, name)
 
@@ -126,7 +130,9 @@ class LocalStorage:
         return self._signer.url(Grant("GET", name, int(time.time()) + ttl_s, content_type=content_type))
 
     async def check(self) -> None:
-        """Also sweeps the drafts that killed writers left behind."""
+        await asyncio.to_thread(self._directory.check)
+
+    async def sweep(self) -> None:
         await asyncio.to_thread(self._directory.sweep, self._stale_draft_s)
 
     async def close(self) -> None:

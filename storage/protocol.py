@@ -49,6 +49,13 @@ class Stored(NamedTuple):
     generation: str
 
 
+class Found(NamedTuple):
+    """An object that is there: bytes, and its generation, as in `Stored`."""
+
+    size: int
+    generation: str
+
+
 class Storage(Protocol):
     """Objects by name. Names are made by us: segments of `[A-Za-z0-9._-]` joined by `/`, none starting with a dot."""
 
@@ -66,8 +73,11 @@ class Storage(Protocol):
         announced, cannot be read, or the name has others.
         """
 
+    async def find(self, name: str) -> Found | None:
+        """Which object has the name now, or None: cheap, no byte of it is read. Raises Unavailable, Refused."""
+
     async def stat(self, name: str) -> Stored | None:
-        """What is stored under the name, or None. Raises Unavailable, Refused."""
+        """What is stored under the name, or None; a directory reads all of it. Raises Unavailable, Refused."""
 
     def read(self, name: str, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
         """The bytes `start <= i < end` in pieces of a few MiB, all of one object; clipped to its size.
@@ -98,6 +108,9 @@ class Storage(Protocol):
 
     async def check(self) -> None:
         """One quick try whether storage can be reached. Raises Unavailable, Refused."""
+
+    async def sweep(self) -> None:
+        """Removes what writers that were killed have left half-written. Raises Unavailable, Refused."""
 
     async def close(self) -> None:
         """Lets go of connections and threads; no call may follow."""

@@ -56,6 +56,7 @@ class Dispatcher:
         """Ring, rescue, sweep. Side by side: a storage or a Redis that hangs holds up nothing else."""
         sweeps = (
             self._delete_objects,
+            self._tools.storage.sweep,
             self._drop_failed_payloads,
             self._forget_idempotency_keys,
             self._prune,

@@ -7,8 +7,8 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, cast
@@ -22,7 +22,6 @@ from models.lifecycle import Processed, Work
 from models.object import ObjectKind, PutObject
 from models.recording import Recording
 from replay.plan import BadRecording, Claims, plan
-from workers.failures import NoTurn
 from workers.tools import Tools
 
 SPOOL_BYTES = 4 * 1024 * 1024
@@ -50,27 +49,13 @@ async def process(work: Work, tools: Tools) -> None:
     if not batches:
         raise BadRecording("payload_unreadable", "The payload is gone.")
     with ExitStack() as files:
-        async with _turn(tools):
+        async with tools.turn(tools.planning):
             compressed = {n: [c async for c in payload.chunks(tools.db, recording.id, n)] for n in batches}
             processed, spooled = await _in_thread(
                 _Planning(work, compressed, _claims(recording), tools, files)
             )
         await _put(tools, work, spooled)
     await lifecycle.commit_processed(tools.db, work.claim, processed)
-
-
-@asynccontextmanager
-async def _turn(tools: Tools) -> AsyncIterator[None]:
-    """This job's turn to plan. Raises NoTurn: what others take, or one that hangs, must not count against this one."""
-    try:
-        async with asyncio.timeout(tools.turn_s):
-            await tools.planning.acquire()
-    except TimeoutError:
-        raise NoTurn from None
-    try:
-        yield
-    finally:
-        tools.planning.release()
 
 
 def _claims(recording: Recording) -> Claims:

@@ -13,7 +13,7 @@ from workers.tools import Tools
 
 async def purge(work: Work, tools: Tools) -> None:
     """Run the job. Raises ClaimLost, and what database and storage raise."""
+    await delete_expired(tools.db, tools.storage, recording_id=work.claim.recording_id)
     for name in await sweep.uploads_of(tools.db, work.claim.recording_id):
         await tools.storage.delete(name)
-    await delete_expired(tools.db, tools.storage, recording_id=work.claim.recording_id)
     await deletion.commit_purged(tools.db, work.claim)

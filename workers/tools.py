@@ -10,6 +10,7 @@ from models.migrate import head
 from settings import Settings
 from storage.open import open_storage
 from storage.protocol import Storage
+from workers.failures import NoTurn
 
 LIMIT_SHARE_OF_LEASE = 0.5
 START_PATIENCE_S = 20
@@ -32,6 +33,19 @@ class Tools:
     turn_s: float = 300
     planning: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     inspecting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+
+    @asynccontextmanager
+    async def turn(self, taken: asyncio.Semaphore) -> AsyncIterator[None]:
+        """A job's turn at one of these. Raises NoTurn: what others take, or one that hangs, must not count against it."""
+        try:
+            async with asyncio.timeout(self.turn_s):
+                await taken.acquire()
+        except TimeoutError:
+            raise NoTurn from None
+        try:
+            yield
+        finally:
+            taken.release()
 
 
 async def check_start(db: Database) -> None:

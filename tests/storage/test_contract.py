@@ -30,6 +30,13 @@ async def test_what_was_put_is_read_back(storage: Storage) -> None:
     assert await read(storage, name) == data
 
 
+async def test_an_object_is_found_by_its_generation(storage: Storage) -> None:
+    name = new_name()
+    assert await storage.find(name) is None
+    stored = await put(storage, name, b"data")
+    assert await storage.find(name) == (stored.size, stored.generation)
+
+
 async def test_an_empty_object_is_an_object(storage: Storage) -> None:
     name = new_name()
     stored = await put(storage, name, b"")

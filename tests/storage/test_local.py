@@ -197,7 +197,7 @@ async def test_a_writer_killed_half_way_leaves_a_draft_that_is_swept_when_it_is_
     assert draft.startswith(DRAFTS)
     local = open_for_test(root.as_uri())
     assert await local.stat("recordings/1/tape") is None
-    await local.check()
+    await local.sweep()
     assert files(root) == [draft]  # somebody may be writing it
     assert Directory(root).sweep(older_than_s=-1) == 1
     assert files(root) == []

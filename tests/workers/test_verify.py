@@ -1,4 +1,4 @@
-"""The jobs `verify_video` and `video_deadline`, on real storage: exactly what was confirmed is what is kept."""
+"""The jobs `verify_video` and `video_deadline`, on real storage: exactly what was inspected is what is kept."""
 
 from pathlib import Path
 from uuid import UUID

@@ -14,5 +14,5 @@ async def video_deadline(work: Work, tools: Tools) -> None:
     recording = await queries.any_recording(tools.db, work.claim.recording_id)
     if recording is None:
         raise ClaimLost
-    found = await tools.storage.stat(recording.upload_name) if recording.upload_name else None
+    found = await tools.storage.find(recording.upload_name) if recording.upload_name else None
     await video.commit_deadline(tools.db, work.claim, generation=found.generation if found else None)

@@ -24,7 +24,7 @@ from workers.video.pipe import (
     Answer,
 )
 
-STDIN, STDOUT, STDERR = range(3)
+STDIN, STDOUT = range(2)
 CACHED_BLOCKS = 4
 ADDRESS_SPACE = 4  # times the memory: libraries are mapped too
 FAULT_CHARS = 8000
@@ -65,7 +65,7 @@ def restrict(*, cpu_s: int, memory_bytes: int) -> None:
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, 0)
     _limit(resource.RLIMIT_NPROC, 0)
-    _limit(resource.RLIMIT_NOFILE, STDERR + 1)  # what is open stays; nothing more, sockets included
+    _limit(resource.RLIMIT_NOFILE, 0)  # what is open stays; nothing more, sockets included
 
 
 def _limit(what: int, soft: int, hard: int | None = None) -> None:

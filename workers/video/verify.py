@@ -1,6 +1,6 @@
 """The job `verify_video`: the upload becomes the recording's video, if it is one.
 
-Copy exactly what was confirmed to a name that no presigned URL can write, inspect that copy, then commit.
+Copy exactly one generation of it to a name that no presigned URL can write, inspect that copy, then commit.
 """
 
 import time
@@ -15,7 +15,7 @@ from models.recording import FailureCode
 from models.video import Verified
 from storage.protocol import NotFound, Stored
 from workers.tools import Tools
-from workers.video.inspect import BadVideo, inspect
+from workers.video.inspect import BadVideo, Limits, inspect
 
 log = structlog.get_logger()
 
@@ -27,8 +27,9 @@ async def verify_video(work: Work, tools: Tools) -> None:
         raise ClaimLost
     name = work.objects[ObjectKind.VIDEO]
     stored = await _copy(work, tools, recording.upload_name, recording.upload_generation, name)
-    async with tools.inspecting:
-        facts = await inspect(tools.storage, name, size=stored.size)
+    async with tools.turn(tools.inspecting):
+        limits = Limits(wall_s=tools.turn_s / 2)
+        facts = await inspect(tools.storage, name, size=stored.size, limits=limits)
     await video.commit_verified(
         tools.db,
         work.claim,
@@ -47,7 +48,7 @@ async def verify_video(work: Work, tools: Tools) -> None:
 
 async def _copy(work: Work, tools: Tools, upload: str | None, generation: str, name: str) -> Stored:
     """The confirmed upload under its final name. One that was replaced since gives way to what its client sent last."""
-    found = await tools.storage.stat(upload) if upload else None
+    found = await tools.storage.find(upload) if upload else None
     while found is not None and upload is not None:
         if found.generation != generation:
             log.warning("upload_replaced", confirmed=generation, found=found.generation)
@@ -63,5 +64,5 @@ async def _copy(work: Work, tools: Tools, upload: str | None, generation: str, n
             left_s = tools.put_deadline_s - (time.monotonic() - began)
             return await tools.storage.copy(upload, name, generation=generation, deadline_s=left_s)
         except NotFound:
-            found = await tools.storage.stat(upload)
+            found = await tools.storage.find(upload)
     raise BadVideo("The video that was uploaded is gone from storage.", FailureCode.VIDEO_MISSING)
