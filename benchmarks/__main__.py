@@ -3,7 +3,9 @@
 import argparse
 import asyncio
 import importlib
+import sys
 import time
+from collections.abc import Sequence
 from contextlib import aclosing
 from pathlib import Path
 
@@ -36,7 +38,7 @@ def main() -> None:
     if not console.is_terminal:
         console = Console(width=WIDTH)
     began = time.perf_counter()
-    results = asyncio.run(
+    results, failures = asyncio.run(
         _run_all(
             given.names or NAMES,
             Options(quick=given.quick, rounds=given.rounds, install=given.install),
@@ -50,22 +52,32 @@ def main() -> None:
     console.print(shown)
     path = given.json or RESULTS / f"{time.strftime('%Y%m%dT%H%M%S')}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    document = msgspec.json.encode(report.document(results, seconds=seconds))
+    document = msgspec.json.encode(report.document(results, failures, seconds=seconds))
     path.write_bytes(msgspec.json.format(document) + b"\n")
     measured, missed = report.count_missed(results)
     console.print(f"{seconds:.0f} s, {measured - missed} of {measured} targets reached; {path}")
+    if failures:
+        sys.exit(f"failed: {', '.join(failures)}")
 
 
-async def _run_all(names: tuple[str, ...] | list[str], options: Options, console: Console) -> list[Result]:
+async def _run_all(
+    names: Sequence[str], options: Options, console: Console
+) -> tuple[list[Result], dict[str, str]]:
+    """The results, and why the benchmarks failed that did: the others go on."""
     results: list[Result] = []
+    failures: dict[str, str] = {}
     with console.status("") as status:
         progress = status.update if console.is_terminal else console.print
         for name in names:
-            async with aclosing(
-                importlib.import_module(f"benchmarks.{name}").benchmark(options)
-            ) as comparisons:
-                results += [result async for result in run(name, comparisons, options, progress)]
-    return results
+            benchmark = importlib.import_module(f"benchmarks.{name}").benchmark(options)
+            try:
+                async with aclosing(benchmark) as comparisons:
+                    async for result in run(name, comparisons, options, progress):
+                        results.append(result)  # noqa: PERF401  # what is there counts when the next one fails
+            except Exception as error:
+                console.print_exception()
+                failures[name] = f"{type(error).__name__}: {error}"
+    return results, failures
 
 
 if __name__ == "__main__":

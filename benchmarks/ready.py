@@ -105,7 +105,10 @@ async def _accepted(client: httpx.AsyncClient, payload: bytes) -> tuple[str, flo
 async def _followed(client: httpx.AsyncClient, path: str, accepted: float) -> float:
     """Seconds from the 201 until a client knew that it is ready."""
     while True:
-        answer = await client.get(path, headers={"Prefer": f"wait={WAIT_S}"})
+        try:
+            answer = await client.get(path, headers={"Prefer": f"wait={WAIT_S}"})
+        except httpx.RemoteProtocolError:  # a kept connection may be closed just when it is used again
+            continue
         found = answer.raise_for_status().json()
         if found["status"] == "ready":
             return time.perf_counter() - accepted

@@ -90,12 +90,13 @@ def figure(value: float) -> str:
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
-def document(results: Sequence[Result], *, seconds: float) -> Mapping[str, Any]:
+def document(results: Sequence[Result], failures: Mapping[str, str], *, seconds: float) -> Mapping[str, Any]:
     """Everything that was measured, for the JSON file."""
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(seconds, 1),
         "machine": machine(),
+        "failures": failures,
         "comparisons": [_comparison(result) for result in results],
     }
 

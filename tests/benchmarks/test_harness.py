@@ -73,7 +73,9 @@ async def test_contenders_take_turns_after_a_round_that_does_not_count() -> None
 
 
 async def test_medians_are_compared_and_held_against_the_targets() -> None:
-    document = msgspec.json.decode(msgspec.json.encode(report.document([await _result(Turns())], seconds=1)))
+    document = msgspec.json.decode(
+        msgspec.json.encode(report.document([await _result(Turns())], {}, seconds=1))
+    )
     [comparison] = document["comparisons"]
     assert [one["medians"]["time"] for one in comparison["contenders"]] == [3, 30, None]
     assert comparison["contenders"][1]["ours_times_as_good"] == {"time": 10}
