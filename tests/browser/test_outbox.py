@@ -102,7 +102,9 @@ async def make_stage(make_deck: Callable[..., Deck]) -> AsyncIterator[Callable[.
     async with line() as between, running_extension() as extension:
 
         async def make(**environment: str) -> Stage:
-            deck = make_deck(**IN_A_HURRY | {"TAPEDECK_PUBLIC_URL": between.url} | environment)
+            deck = make_deck(
+                **IN_A_HURRY | {"TAPEDECK_LEASE_S": "30", "TAPEDECK_PUBLIC_URL": between.url} | environment
+            )
             between.port_there = urlsplit(deck.url).port or 0
             await deck.start()
             return Stage(deck, between, extension)
