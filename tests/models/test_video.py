@@ -19,7 +19,7 @@ from models.recording import FailureCode, Recording, Status
 from models.retry import Failure, FailureKind
 from models.video import NotAwaited, Verified
 from tests.factories import Deckhand, accepted, job_of, recording
-from tests.models.steps import BAD, claim, claimed, make_due, objects, processed, settle, status
+from tests.models.steps import BAD, LOSS, claim, claimed, make_due, objects, processed, settle, status
 
 UNREADABLE = Failure(FailureKind.BAD_INPUT, FailureCode.VIDEO_UNREADABLE, "It is no video.")
 GONE = Failure(FailureKind.BAD_INPUT, FailureCode.VIDEO_MISSING, "It is gone.")
@@ -308,6 +308,11 @@ class Life:
     async def drop(self) -> None:
         await sweep.drop_failed_payloads(self.db, days=0, limit=10)
 
+    async def lose_workers(self) -> None:
+        for work in self.held.values():
+            await settle(self.db, work, LOSS)
+        self.held.clear()
+
     async def check(self) -> None:
         one = await found(self.db, self.id)
         live = {
@@ -370,3 +375,25 @@ async def test_whatever_happens_nothing_is_stuck_and_no_object_forgotten(
         for step in ending:
             await life.step(step)
     assert await status(database, life.id) is Status.READY
+
+
+async def test_wherever_it_was_deleted_nothing_is_left_in_the_end(database: Database, hand: Deckhand) -> None:
+    for steps in (
+        [],
+        ["claim_process", "process"],
+        ["confirm", "claim_verify"],
+        ["confirm", "claim_verify", "verify", "claim_process"],
+        ["claim_deadline", "deadline_finds_nothing", "renew"],
+    ):
+        life = Life(database, hand, await awaiting(database, hand))
+        for step in steps:
+            await life.step(step)
+        await deletion.delete_recording(database, hand.tenant_id, life.id)
+        async with database.transaction() as session:
+            await session.execute(text("UPDATE object SET expires_at = now() - interval '1 second'"))
+        names = await sweep.take_expired_objects(database, limit=10, recording_id=life.id)
+        await sweep.forget_objects(database, names)
+        work = await claimed(database, life.id, JobKind.PURGE)
+        assert await deletion.commit_purged(database, work.claim) == 0
+        assert await recording(database, life.id) is None
+        assert await objects(database) == {}

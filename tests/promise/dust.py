@@ -58,10 +58,11 @@ async def settled(client: httpx.AsyncClient, ids: Sequence[str]) -> list[dict[st
     return [found[id_] for id_ in ids]
 
 
-async def running(database_url: str, kind: JobKind = JobKind.PROCESS) -> None:
-    """Wait until a worker is in the middle of a job of this kind."""
+async def running(database_url: str, kind: JobKind = JobKind.PROCESS, *, outages: int = 0) -> None:
+    """Wait until a worker is in the middle of a job of this kind, which has met so many outages before."""
     database = Database(database_url)
-    at_work = text("SELECT 1 FROM job WHERE state = 'running' AND kind = :kind").bindparams(kind=kind.value)
+    at_work = text("SELECT 1 FROM job WHERE state = 'running' AND kind = :kind AND outages >= :outages")
+    at_work = at_work.bindparams(kind=kind.value, outages=outages)
     try:
         async with database.autocommit() as connection:
             while not (await connection.execute(at_work)).first():

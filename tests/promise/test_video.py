@@ -116,7 +116,7 @@ async def test_storage_may_be_away_while_videos_are_verified(make_deck: MakeDeck
         ids = [await send(client) for _ in range(3)]
         bucket.freeze()
         await deck.start("worker")
-        await running(deck.database_url, JobKind.VERIFY_VIDEO)
+        await running(deck.database_url, JobKind.VERIFY_VIDEO, outages=1)  # again, after it met the outage
         bucket.thaw()
         assert {one["status"] for one in await settled(client, ids)} == {"ready"}
 
