@@ -75,14 +75,22 @@ class Runner:
 
     async def _run(self, job_id: UUID) -> None:
         claimed_at = time.monotonic()
-        try:
-            work = await lifecycle.claim(
+        claiming = asyncio.create_task(
+            lifecycle.claim(
                 self._tools.db,
                 job_id,
                 worker=self._name,
                 lease_s=self._settings.lease_s,
                 put_deadline_s=self._settings.put_deadline_s,
             )
+        )
+        stopped = False
+        try:
+            try:
+                work = await asyncio.shield(claiming)
+            except asyncio.CancelledError:  # a claim that may be made already has to be handed back
+                stopped = True
+                work = await claiming
         except Exception as error:
             if not is_away(error):
                 raise
@@ -94,7 +102,10 @@ class Runner:
             job_id=str(job_id), recording_id=str(work.claim.recording_id), kind=work.claim.kind.value
         ):
             async with self._leases.keep(work.claim, claimed_at=claimed_at) as lease:
-                await self._attempt(work, lease)
+                if stopped:
+                    await self._settle(work, failure_of(ShuttingDown()), lease)
+                else:
+                    await self._attempt(work, lease)
 
     async def _attempt(self, work: Work, lease: Lease) -> None:
         began = time.monotonic()

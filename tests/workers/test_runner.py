@@ -74,6 +74,26 @@ async def test_a_job_that_waits_is_handed_back_by_a_drain(
         assert await state(database, id_) is JobState.DUE
 
 
+async def test_a_job_that_is_just_being_claimed_is_handed_back_by_a_drain(
+    config: Settings, tools: Tools, database: Database, hand: Deckhand
+) -> None:
+    id_, job_id = await due(database, hand)
+    waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')"
+    async with running(config, tools) as runner:
+        async with database.transaction() as session:
+            await session.execute(text("SELECT FROM recording FOR UPDATE"))
+            job = asyncio.create_task(runner.run(job_id))
+            async with asyncio.timeout(30):
+                while not (await session.execute(text(waits))).scalar_one():
+                    await session.execute(text("SELECT pg_stat_clear_snapshot()"))
+            await runner.drain(0)
+        await job
+    handed_back = await job_of(database, id_)
+    assert handed_back
+    assert (handed_back.state, handed_back.attempts, handed_back.losses) == (JobState.DUE, 0, 0)
+    assert handed_back.claimed_at is None
+
+
 async def test_a_drain_stops_planning_and_frees_what_it_held(
     config: Settings, tools: Tools, database: Database, hand: Deckhand
 ) -> None:
