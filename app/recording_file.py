@@ -45,18 +45,19 @@ def read(
     title: str | None,
     project_id: UUID | None,
     again: bool,
-    has_video: bool = False,
+    video: bytes | None = None,
 ) -> Upload:
     """What `source` holds, ready to send. Raises BadFile, OSError.
 
     `name` is used where the file has none of its own, `title` in any case; so `made_at`, where its events count time
-    from their own start. `again`: a key that was never used before. `has_video`: whether one follows, whatever the file
-    says.
+    from their own start. `again`: a key that was never used before. `video`: the digest of the one that follows, if one
+    does, whatever the file says: with another video it is another recording.
     """
     found = unwrap(read_text(_decompressed(source), FILE_MAX_BYTES))
     members = envelope(found, name, made_at) | ({} if title is None else {"name": title})
-    members["has_video"] = has_video or None
-    return upload(members, found, project_id, again=again)
+    members["has_video"] = True if video else None
+    made = upload(members, found, project_id, again=again)
+    return made._replace(idempotency_key=f"{made.idempotency_key}-{video.hex()[:32]}") if video else made
 
 
 def read_text(chunks: Iterator[bytes], max_bytes: int, hint: str = "") -> bytearray:

@@ -55,7 +55,11 @@ class SignedUrlApp:
         cors = self._cors(request.get("origin"))
         try:
             if scope["method"] == "OPTIONS":
-                await _answer(send, 204, cors | _PREFLIGHT)
+                asked = request.get("access-control-request-headers")
+                allowed = (
+                    {"access-control-allow-headers": asked} if asked else {}
+                )  # `*` leaves out Authorization
+                await _answer(send, 204, cors | _PREFLIGHT | allowed)
                 return
             grant = self._grant(scope)
             if grant.method == "PUT":
@@ -146,12 +150,12 @@ class SignedUrlApp:
             allowed = {"access-control-allow-origin": str(origin), "vary": "Origin"}
         else:
             return {"vary": "Origin"}
-        return allowed | {"access-control-expose-headers": "Accept-Ranges, Content-Range, ETag, Retry-After"}
+        return allowed | {"access-control-expose-headers": _EXPOSED}
 
 
+_EXPOSED = "Accept-Ranges, Content-Length, Content-Range, ETag, Retry-After, X-Request-Id"
 _PREFLIGHT = {
     "access-control-allow-methods": "GET, HEAD, PUT",
-    "access-control-allow-headers": "*",
     "access-control-max-age": "600",
 }
 

@@ -1,5 +1,6 @@
 """`tapedeck send`: recording files become recordings."""
 
+import hashlib
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -71,18 +72,19 @@ def command(
 
     A file holds rrweb events: an array, one event a line, a body of this API, or what PostHog and Sentry wrap around them.
 
-    Sending the same file again within a day changes nothing: it shows the recording that the first time made, and goes
-    on with its video where that is still awaited.
+    Sending the same file again within a day, with the same video if there is one, changes nothing: it shows the
+    recording that the first time made, and goes on with its video where that is still awaited.
 
     With --json, each file is a line: its "file" and the recording, or {"file", "error": {"code", "message"}}.
     """
     if video and len(files) > 1:
         raise Exit("--video belongs to one FILE", USAGE)
     tally = terminal.Tally()
+    digest = _digest(video) if video else None
     with connect(url, api_key, retry_for) as client:
         for file in files:
             try:
-                upload = _read(file, name, project, again, has_video=video is not None)
+                upload = _read(file, name, project, again, digest)
                 recording, replayed = _send(client, upload, video, _label(file), wait=not no_wait)
                 _show(file, recording, replayed, as_json)
                 if failure := recording.get("failure"):
@@ -95,7 +97,7 @@ def command(
     tally.exit()
 
 
-def _read(file: str, name: str | None, project_id: UUID | None, again: bool, *, has_video: bool) -> Upload:
+def _read(file: str, name: str | None, project_id: UUID | None, again: bool, video: bytes | None) -> Upload:
     with _opened(file) as (source, made_at):
         default = None if file == STDIN else Path(file).name.encode(errors="replace").decode()
         return recording_file.read(
@@ -105,7 +107,7 @@ def _read(file: str, name: str | None, project_id: UUID | None, again: bool, *, 
             title=name,
             project_id=project_id,
             again=again,
-            has_video=has_video,
+            video=video,
         )
 
 
@@ -159,6 +161,14 @@ def _send_video(
     except Refused:
         client.put_video(client.video_upload_url(created.id), file, size, progress)
     client.confirm_video(created.id)
+
+
+def _digest(video: Path) -> bytes:
+    try:
+        with video.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError as error:
+        raise BadFile(f"{video}: {error.strerror or error}") from None
 
 
 @contextmanager

@@ -125,12 +125,16 @@ async def test_no_other_url_passes(client: httpx.AsyncClient, data: st.DataObjec
 
 
 async def test_preflight_needs_no_signature(client: httpx.AsyncClient) -> None:
-    headers = {"origin": "chrome-extension://abcdef", "access-control-request-method": "PUT"}
+    headers = {
+        "origin": "chrome-extension://abcdef",
+        "access-control-request-method": "PUT",
+        "access-control-request-headers": "authorization,content-type",
+    }
     response = await client.options(f"{BASE_URL}/storage/recordings/1/a", headers=headers)
     assert response.status_code == 204
     assert response.headers["access-control-allow-origin"] == "*"
     assert "PUT" in response.headers["access-control-allow-methods"]
-    assert response.headers["access-control-allow-headers"] == "*"
+    assert response.headers["access-control-allow-headers"] == "authorization,content-type"
     assert "access-control-allow-credentials" not in response.headers
 
 
