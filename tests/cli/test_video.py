@@ -48,6 +48,10 @@ async def test_a_video_is_sent_with_its_recording_and_comes_back(
         True,
         recording["updated_at"],
     )
+    other = VIDEO.with_name("vp8-short.webm")
+    with_another = (await tapedeck("send", LOGIN, "--video", other, "--json")).lines[0]
+    assert with_another["id"] != recording["id"]
+    assert with_another["video"]["codecs"] == ["vp8", "opus"]
 
 
 async def test_a_recording_without_a_video_says_so(deck: Deck, against: Against) -> None:
