@@ -350,7 +350,8 @@ class Life:
 STEPS = [name for name in vars(Life) if name not in ("step", "check") and not name.startswith("_")]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.timeout(300)
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(STEPS), min_size=4, max_size=16))
 async def test_whatever_happens_nothing_is_stuck_and_no_object_forgotten(
     database: Database, hand: Deckhand, steps: list[str]
