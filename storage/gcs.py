@@ -82,13 +82,9 @@ class GcsStorage:
         self, name: str, body: BinaryIO, *, size: int, crc32c: int, content_type: str, deadline_s: float
     ) -> Stored:
         check_name(name)
-        deadline = Deadline("put", deadline_s)
-        source = Source(body, size=size, crc32c=crc32c, deadline=deadline)
-        try:
+        with Deadline("put", deadline_s) as deadline:
+            source = Source(body, size=size, crc32c=crc32c, deadline=deadline)
             return await self._run(self._put, name, source, content_type)
-        except asyncio.CancelledError:
-            deadline.give_up()  # the thread runs on, but must not finish its request any more
-            raise
 
     def _put(self, name: str, source: Source, content_type: str) -> Stored:
         def send() -> Stored:
@@ -181,12 +177,8 @@ class GcsStorage:
     async def copy(self, source: str, target: str, *, generation: str, deadline_s: float) -> Stored:
         check_name(source)
         check_name(target)
-        deadline = Deadline("copy", deadline_s)
-        try:
+        with Deadline("copy", deadline_s) as deadline:
             return await self._run(self._copy, source, target, generation, deadline)
-        except asyncio.CancelledError:
-            deadline.give_up()
-            raise
 
     def _copy(self, source: str, target: str, generation: str, deadline: Deadline) -> Stored:
         deadline.check()

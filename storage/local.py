@@ -53,13 +53,9 @@ class LocalStorage:
     async def put(
         self, name: str, body: BinaryIO, *, size: int, crc32c: int, content_type: str, deadline_s: float
     ) -> Stored:
-        deadline = Deadline("put", deadline_s)
-        source = Source(body, size=size, crc32c=crc32c, deadline=deadline)
-        try:
+        with Deadline("put", deadline_s) as deadline:
+            source = Source(body, size=size, crc32c=crc32c, deadline=deadline)
             return await asyncio.to_thread(self._put, name, source)
-        except asyncio.CancelledError:
-            deadline.give_up()  # the thread runs on, but must not publish any more
-            raise
 
     def _put(self, name: str, source: Source) -> Stored:
         check_name(name)
@@ -79,12 +75,8 @@ class LocalStorage:
 
     async def copy(self, source: str, target: str, *, generation: str, deadline_s: float) -> Stored:
         check_name(target)
-        deadline = Deadline("copy", deadline_s)
-        try:
+        with Deadline("copy", deadline_s) as deadline:
             return await asyncio.to_thread(self._copy, source, target, generation, deadline)
-        except asyncio.CancelledError:
-            deadline.give_up()
-            raise
 
     def _copy(self, source: str, target: str, generation: str, deadline: Deadline) -> Stored:
         deadline.check()
