@@ -77,26 +77,14 @@ class PutObject:
     crc32c: int
 
 
-async def expect(
-    session: AsyncSession,
-    kind: ObjectKind,
-    name: str,
-    *,
-    recording_id: UUID,
-    claim_id: UUID | None,
-    ends_s: float,
-) -> None:
-    """An object may be put from now on, and no put of it goes on after `ends_s` seconds.
-
-    That of a claim is `pending` until its commit; a client's upload (no claim) is `live` at once: nobody commits it.
-    """
+async def expect_upload(session: AsyncSession, name: str, *, recording_id: UUID, ends_s: float) -> None:
+    """A client may put this object from now on, and no put of it goes on after `ends_s` seconds."""
     await session.execute(
         insert(StoredObject).values(
             name=name,
-            kind=kind,
-            state=ObjectState.PENDING if claim_id else ObjectState.LIVE,
+            kind=ObjectKind.UPLOAD,
+            state=ObjectState.LIVE,
             recording_id=recording_id,
-            claim_id=claim_id,
             expires_at=func.clock_timestamp() + timedelta(seconds=ends_s),
         )
     )

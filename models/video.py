@@ -22,7 +22,7 @@ from models.db import Database
 from models.ids import new_id
 from models.job import JobKind
 from models.ledger import Claim, ClaimLost
-from models.object import ObjectKind, PutObject, StoredObject, bury, expect, object_name, publish
+from models.object import ObjectKind, PutObject, StoredObject, bury, expect_upload, object_name, publish
 from models.recording import FailureCode, Recording, Status
 
 MISSING = "No video was uploaded in time."
@@ -82,9 +82,7 @@ async def renew_upload(db: Database, tenant_id: UUID, recording_id: UUID, *, end
             )
             return recording.upload_name
         name = object_name(ObjectKind.UPLOAD, tenant_id, recording_id, new_id())
-        await expect(
-            session, ObjectKind.UPLOAD, name, recording_id=recording_id, claim_id=None, ends_s=ends_s
-        )
+        await expect_upload(session, name, recording_id=recording_id, ends_s=ends_s)
         await lifecycle.change(session, recording_id, upload_name=name)
         return name
 
