@@ -67,6 +67,7 @@ async def open_tools(settings: Settings, *, pool_size: int, application: str) ->
         secret_key=settings.secret_key,
         base_url=settings.base_url,
         emulator_host=settings.storage_emulator_host,
+        upload_deadline_s=settings.upload_deadline_s,
     )
     turn_s = settings.job_timeout_s * TURN_SHARE_OF_TIMEOUT
     try:
