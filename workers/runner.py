@@ -95,7 +95,7 @@ class Runner:
             if not is_away(error):
                 raise
             log.warning("job_not_claimed", job_id=str(job_id), error=str(error))
-            return  # it is still due: the dispatcher rings again
+            return  # still due, and rung for again; or claimed all the same, and lost when its lease ends
         if work is None:
             return
         with structlog.contextvars.bound_contextvars(
