@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
+from models.db import Database
+from tests.api.tenants import new_tenant
 from tests.deck import Deck
 from tests.servers import REDIS_DATABASES, Addresses, clone
 
@@ -61,6 +63,17 @@ class Tapedeck:
         return Said(process.returncode, out, err.decode())
 
 
+class Shelf(NamedTuple):
+    """The command with a new tenant's key, and what the deck has of that tenant."""
+
+    tapedeck: Tapedeck
+
+    async def names(self) -> list[str]:
+        """Of all its recordings, sorted."""
+        listed = await self.tapedeck("list", "--all", "--json")
+        return sorted(found["name"] for found in listed.json["recordings"])
+
+
 @pytest.fixture
 def tapedeck(tmp_path: Path) -> Tapedeck:
     """The command on a machine where no deck runs."""
@@ -87,3 +100,12 @@ def against(tmp_path: Path) -> Callable[..., Tapedeck]:
         return Tapedeck(tmp_path, TAPEDECK_URL=deck.url, TAPEDECK_API_KEY=key or deck.keys.api_key)
 
     return make
+
+
+@pytest.fixture
+async def shelf(deck: Deck, against: Callable[..., Tapedeck]) -> Shelf:
+    """The command with the key of a tenant that has nothing yet."""
+    db = Database(deck.database_url)
+    hand = await new_tenant(db)
+    await db.close()
+    return Shelf(against(deck, hand.keys.api_key))

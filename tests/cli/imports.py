@@ -1,4 +1,4 @@
-"""What the tests of `tapedeck import` share: small recordings, archives of them, and a tenant's shelf to find them on."""
+"""What the tests of `tapedeck import` share: small recordings, and archives of them."""
 
 import bz2
 import gzip
@@ -8,11 +8,9 @@ import lzma
 import tarfile
 import zipfile
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import zstandard
-
-from tests.cli.conftest import Tapedeck
 
 START_MS = 1_700_000_000_000
 
@@ -54,14 +52,3 @@ COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     "xz": lzma.compress,
     "zst": zstandard.compress,
 }
-
-
-class Shelf(NamedTuple):
-    """The command with a new tenant's key, and what the deck has of that tenant."""
-
-    tapedeck: Tapedeck
-
-    async def names(self) -> list[str]:
-        """Of all its recordings, sorted."""
-        listed = await self.tapedeck("list", "--all", "--json")
-        return sorted(found["name"] for found in listed.json["recordings"])

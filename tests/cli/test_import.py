@@ -10,25 +10,14 @@ from uuid import uuid4
 
 import pytest
 
-from models.db import Database
 from tests import fixtures
-from tests.api.tenants import new_tenant
-from tests.cli.conftest import COMMAND, Tapedeck
-from tests.cli.imports import COMPRESS, Shelf, recording, tarred, zipped
+from tests.cli.conftest import COMMAND, Shelf, Tapedeck
+from tests.cli.imports import COMPRESS, recording, tarred, zipped
 from tests.cli.scripted import Answer, serving
 from tests.cli.test_client import problem
 from tests.deck import Deck
 
 MADE = Answer(201, body=b'{"id": "01990000-0000-7000-8000-000000000000", "status": "uploading"}')
-
-
-@pytest.fixture
-async def shelf(deck: Deck, against: Callable[..., Tapedeck]) -> Shelf:
-    """The command with the key of a tenant that has nothing yet."""
-    db = Database(deck.database_url)
-    hand = await new_tenant(db)
-    await db.close()
-    return Shelf(against(deck, hand.keys.api_key))
 
 
 async def test_folders_archives_and_files_become_recordings_once(shelf: Shelf, tmp_path: Path) -> None:

@@ -15,22 +15,12 @@ from sqlalchemy import text
 
 from app.importing.journal import FILE, Journal
 from models.db import Database
-from tests.api.tenants import new_tenant
-from tests.cli.conftest import COMMAND, Tapedeck
-from tests.cli.imports import COMPRESS, Shelf, recording, tarred, zipped
+from tests.cli.conftest import COMMAND, Shelf, Tapedeck
+from tests.cli.imports import COMPRESS, recording, tarred, zipped
 from tests.deck import Deck
 
 COUNT = 60
 NAMES = sorted(f"{number}.json" for number in range(COUNT))
-
-
-@pytest.fixture
-async def shelf(deck: Deck, against: Callable[..., Tapedeck]) -> Shelf:
-    """The command with the key of a tenant that has nothing yet."""
-    db = Database(deck.database_url)
-    hand = await new_tenant(db)
-    await db.close()
-    return Shelf(against(deck, hand.keys.api_key))
 
 
 @pytest.fixture

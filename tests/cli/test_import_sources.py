@@ -5,7 +5,6 @@ import os
 import tarfile
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 import zstandard
@@ -16,9 +15,9 @@ from app.importing.streams import opened
 from app.wrappers import BadFile
 from tests import fixtures
 from tests.cli.conftest import Said, Tapedeck
+from tests.cli.corpus import CORPUS, event_counts, with_corpus
 from tests.cli.imports import COMPRESS, recording, tarred, zipped
 
-CORPUS = os.environ.get("TAPEDECK_CORPUS")
 MEMBERS = {
     "b.json": recording(1),
     "deep/er/a.json": recording(2),
@@ -272,20 +271,10 @@ async def test_what_is_listed_tells_wrapper_events_and_start(tapedeck: Tapedeck,
     assert not (tmp_path / "home").exists()
 
 
-def _manifest() -> dict[str, Any]:
-    rows = {}
-    for manifest in Path(CORPUS or ".").glob("*/manifest.tsv"):
-        header, *lines = (line.split("\t") for line in manifest.read_text().splitlines())
-        for line in lines:
-            row = dict(zip(header, line, strict=False))
-            rows[str(manifest.parent / row["file"])] = int(row["events"])
-    return rows
-
-
-@pytest.mark.skipif(not CORPUS, reason="TAPEDECK_CORPUS names no folder of recordings")
+@with_corpus
 async def test_every_recording_of_the_corpus_is_found(tapedeck: Tapedeck) -> None:
     said = await dry(tapedeck, CORPUS)
     assert said.status == 0
     found = {line["path"]: line["events"] for line in said.lines if line.get("outcome") == "found"}
-    assert _manifest().items() <= found.items()
+    assert event_counts().items() <= found.items()
     assert json.loads(said.out.splitlines()[-1])["summary"]["failed"] == 0

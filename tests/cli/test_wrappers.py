@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import os
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +13,7 @@ from hypothesis import strategies as st
 
 from app.wrappers import BadFile, NoRecording, Unwrapped, unwrap, unwrap_all
 from tests import fixtures
-
-CORPUS = os.environ.get("TAPEDECK_CORPUS")
+from tests.cli.corpus import CORPUS, event_counts, with_corpus
 
 # Any character, NUL and unpaired surrogates among them.
 texts = st.text(st.characters(exclude_categories=()), max_size=8)
@@ -229,19 +227,9 @@ def test_every_fixture_gives_all_its_events(name: str) -> None:
     assert found.first_ms is not None
 
 
-def _counts() -> dict[str, Any]:
-    rows = {}
-    for manifest in Path(CORPUS or ".").glob("*/manifest.tsv") if CORPUS else ():
-        header, *lines = (line.split("\t") for line in manifest.read_text().splitlines())
-        for line in lines:
-            row = dict(zip(header, line, strict=False))
-            rows[str(manifest.parent / row["file"])] = int(row["events"])
-    return rows
-
-
-@pytest.mark.skipif(not CORPUS, reason="TAPEDECK_CORPUS names no folder of recordings")
+@with_corpus
 def test_every_recording_of_the_corpus_gives_all_its_events() -> None:
-    counts = _counts()
+    counts = event_counts()
     for path in sorted(Path(CORPUS or ".").rglob("*")):
         if path.suffixes[:1] in ([".json"], [".ndjson"]):
             text = path.read_bytes()

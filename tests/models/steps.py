@@ -5,14 +5,15 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from models import lifecycle
+from models import lifecycle, video
 from models.db import Database
 from models.job import JobKind
 from models.lifecycle import Processed, Work
 from models.object import ObjectKind, PutObject
-from models.recording import FailureCode, Status
+from models.recording import FailureCode, Recording, Status
 from models.retry import Again, Dead, Failure, FailureKind, Policy
-from tests.factories import job_of, recording
+from models.video import Verified
+from tests.factories import Deckhand, accepted, job_of, recording
 
 POLICY = Policy(max_attempts=2, max_losses=2, backoff_s=0.001, backoff_max_s=0.001)
 BAD = Failure(FailureKind.BAD_INPUT, FailureCode.NO_VALID_EVENTS, "None of the events is valid.")
@@ -20,6 +21,9 @@ FAULT = Failure(FailureKind.FAULT, FailureCode.PROCESSING_FAILED, "It failed.")
 AWAY = Failure(FailureKind.AWAY, FailureCode.STORAGE_UNAVAILABLE, "Storage is away.")
 STOPPED = Failure(FailureKind.STOPPED, FailureCode.PROCESSING_FAILED, "The worker was stopped.")
 LOSS = Failure(FailureKind.LOSS, FailureCode.WORKER_LOST, "The worker was lost.")
+UNREADABLE = Failure(FailureKind.BAD_INPUT, FailureCode.VIDEO_UNREADABLE, "It is no video.")
+GONE = Failure(FailureKind.BAD_INPUT, FailureCode.VIDEO_MISSING, "It is gone.")
+FACTS = {"duration_ms": 1400, "bytes": 9, "container": "webm", "codecs": ["vp9"], "has_audio": False}
 
 
 async def claim(
@@ -85,3 +89,38 @@ async def objects(db: Database) -> dict[str, str]:
 async def make_due(db: Database) -> None:
     async with db.transaction() as session:
         await session.execute(text("UPDATE job SET due_at = now() WHERE state = 'due'"))
+
+
+def verified(work: Work, **facts: object) -> Verified:
+    return Verified(PutObject(work.objects[ObjectKind.VIDEO], 9, 3), FACTS | facts)
+
+
+async def awaiting(db: Database, hand: Deckhand) -> UUID:
+    return await accepted(db, hand, has_video=True)
+
+
+async def found(db: Database, recording_id: UUID) -> Recording:
+    one = await recording(db, recording_id)
+    assert one
+    return one
+
+
+async def confirm(db: Database, recording_id: UUID, generation: str = "1") -> None:
+    name = (await found(db, recording_id)).upload_name
+    await video.confirm(db, recording_id, upload_name=name or "", generation=generation)
+
+
+async def process(db: Database, recording_id: UUID) -> Status:
+    work = await claimed(db, recording_id, JobKind.PROCESS)
+    return await lifecycle.commit_processed(db, work.claim, processed(work))
+
+
+async def verify(db: Database, recording_id: UUID, **facts: object) -> Status:
+    work = await claimed(db, recording_id, JobKind.VERIFY_VIDEO)
+    return await video.commit_verified(db, work.claim, verified(work, **facts))
+
+
+async def miss_deadline(db: Database, recording_id: UUID) -> None:
+    await make_due(db)
+    work = await claimed(db, recording_id, JobKind.VIDEO_DEADLINE)
+    await video.commit_deadline(db, work.claim, generation=None)

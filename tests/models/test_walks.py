@@ -1,0 +1,189 @@
+"""A recording with a video, through all that may happen to it, in any order: never stuck, no object forgotten."""
+
+import contextlib
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from models import deletion, lifecycle, payload, sweep, video
+from models.db import Database
+from models.job import JobKind, JobState
+from models.ledger import ClaimLost
+from models.lifecycle import PayloadExpired, Work
+from models.recording import Status
+from models.retry import Failure
+from models.video import NotAwaited
+from tests.factories import Deckhand, job_of, recording
+from tests.models.steps import (
+    BAD,
+    GONE,
+    LOSS,
+    UNREADABLE,
+    awaiting,
+    claim,
+    claimed,
+    confirm,
+    found,
+    make_due,
+    objects,
+    processed,
+    settle,
+    status,
+    verified,
+)
+
+
+class Life:
+    """One recording with a video, and whatever may happen to it, in any order."""
+
+    def __init__(self, db: Database, hand: Deckhand, id_: UUID) -> None:
+        self.db = db
+        self.hand = hand
+        self.id = id_
+        self.held: dict[JobKind, Work] = {}
+
+    async def step(self, name: str) -> None:
+        await make_due(self.db)
+        with contextlib.suppress(ClaimLost, NotAwaited, PayloadExpired, lifecycle.NotFailed):
+            await getattr(self, name)()
+        await self.check()
+
+    async def claim_process(self) -> None:
+        await self._claim(JobKind.PROCESS)
+
+    async def claim_verify(self) -> None:
+        await self._claim(JobKind.VERIFY_VIDEO)
+
+    async def claim_deadline(self) -> None:
+        await self._claim(JobKind.VIDEO_DEADLINE)
+
+    async def process(self) -> None:
+        if work := self.held.pop(JobKind.PROCESS, None):
+            await lifecycle.commit_processed(self.db, work.claim, processed(work))
+
+    async def verify(self) -> None:
+        if work := self.held.pop(JobKind.VERIFY_VIDEO, None):
+            await video.commit_verified(self.db, work.claim, verified(work))
+
+    async def deadline_finds_it(self) -> None:
+        if work := self.held.pop(JobKind.VIDEO_DEADLINE, None):
+            await video.commit_deadline(self.db, work.claim, generation="d")
+
+    async def deadline_finds_nothing(self) -> None:
+        if work := self.held.pop(JobKind.VIDEO_DEADLINE, None):
+            await video.commit_deadline(self.db, work.claim, generation=None)
+
+    async def bad_events(self) -> None:
+        await self._settle(JobKind.PROCESS, BAD)
+
+    async def bad_video(self) -> None:
+        await self._settle(JobKind.VERIFY_VIDEO, UNREADABLE)
+
+    async def video_gone(self) -> None:
+        await self._settle(JobKind.VERIFY_VIDEO, GONE)
+
+    async def confirm(self) -> None:
+        await confirm(self.db, self.id)
+
+    async def renew(self) -> None:
+        await video.renew_upload(self.db, self.hand.tenant_id, self.id, ends_s=60)
+
+    async def retry(self) -> None:
+        await lifecycle.retry(self.db, self.hand.tenant_id, self.id, video_wait_s=60)
+
+    async def drop(self) -> None:
+        await sweep.drop_failed_payloads(self.db, days=0, limit=10)
+
+    async def lose_workers(self) -> None:
+        for work in self.held.values():
+            await settle(self.db, work, LOSS)
+        self.held.clear()
+
+    async def check(self) -> None:
+        one = await found(self.db, self.id)
+        live = {
+            kind
+            for kind in JobKind
+            if (job := await job_of(self.db, self.id, kind)) and job.state is not JobState.DEAD
+        }
+        match one.status:
+            case Status.READY:
+                assert one.tape_name
+                assert one.video
+            case Status.FAILED:
+                assert one.failure_code
+            case Status.UPLOADING:
+                assert JobKind.VIDEO_DEADLINE in live
+                assert one.tape_name or JobKind.PROCESS in live
+            case Status.PROCESSING:
+                assert one.tape_name or JobKind.PROCESS in live
+                assert one.video or JobKind.VERIFY_VIDEO in live
+        if one.tape_name is None and one.status is not Status.FAILED:
+            assert await payload.batches(self.db, self.id)
+        kept = {name for name, state in (await objects(self.db)).items() if state == "live"}
+        named = {one.tape_name, one.sidecar_name, one.video_name, one.upload_name}
+        assert kept == named - {None}
+
+    async def _claim(self, kind: JobKind) -> None:
+        if await job_of(self.db, self.id, kind) and (work := await claim(self.db, self.id, kind)):
+            self.held[kind] = work
+
+    async def _settle(self, kind: JobKind, failure: Failure) -> None:
+        if work := self.held.pop(kind, None):
+            await settle(self.db, work, failure)
+
+
+STEPS = [name for name in vars(Life) if name not in ("step", "check") and not name.startswith("_")]
+
+
+@pytest.mark.timeout(300)
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from(STEPS), min_size=4, max_size=16))
+async def test_whatever_happens_nothing_is_stuck_and_no_object_forgotten(
+    database: Database, hand: Deckhand, steps: list[str]
+) -> None:
+    async with database.transaction() as session:
+        await session.execute(text("TRUNCATE object, job"))
+    life = Life(database, hand, await awaiting(database, hand))
+    for step in steps:
+        await life.step(step)
+    if (await found(database, life.id)).status is Status.FAILED:
+        return
+    life.held.clear()  # its workers are lost; then all goes well
+    for ending in (
+        ("claim_process", "process"),
+        ("claim_deadline", "deadline_finds_it"),
+        ("claim_verify", "verify"),
+    ):
+        async with database.transaction() as session:
+            await session.execute(
+                text("UPDATE job SET state = 'due', claim_id = NULL WHERE state = 'running'")
+            )
+        for step in ending:
+            await life.step(step)
+    assert await status(database, life.id) is Status.READY
+
+
+async def test_wherever_it_was_deleted_nothing_is_left_in_the_end(database: Database, hand: Deckhand) -> None:
+    for steps in (
+        [],
+        ["claim_process", "process"],
+        ["confirm", "claim_verify"],
+        ["confirm", "claim_verify", "verify", "claim_process"],
+        ["claim_deadline", "deadline_finds_nothing", "renew"],
+    ):
+        life = Life(database, hand, await awaiting(database, hand))
+        for step in steps:
+            await life.step(step)
+        await deletion.delete_recording(database, hand.tenant_id, life.id)
+        async with database.transaction() as session:
+            await session.execute(text("UPDATE object SET expires_at = now() - interval '1 second'"))
+        names = await sweep.take_expired_objects(database, limit=10, recording_id=life.id)
+        await sweep.forget_objects(database, names)
+        work = await claimed(database, life.id, JobKind.PURGE)
+        assert await deletion.commit_purged(database, work.claim) == 0
+        assert await recording(database, life.id) is None
+        assert await objects(database) == {}
