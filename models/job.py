@@ -19,6 +19,7 @@ class JobKind(StrEnum):
     VIDEO_DEADLINE = "video_deadline"
     VERIFY_VIDEO = "verify_video"
     PURGE = "purge"
+    MASK = "mask"
 
 
 class JobState(StrEnum):
@@ -45,6 +46,7 @@ PUTS: dict[JobKind, tuple[ObjectKind, ...]] = {
     JobKind.VIDEO_DEADLINE: (),
     JobKind.VERIFY_VIDEO: (ObjectKind.VIDEO,),
     JobKind.PURGE: (),
+    JobKind.MASK: (ObjectKind.TAPE, ObjectKind.SIDECAR),
 }
 """The objects that a job of each kind will put: their rows are written with the claim."""
 

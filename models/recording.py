@@ -140,6 +140,17 @@ class Payload(SQLModel, table=True):
     data: bytes
 
 
+class MaskRequest(SQLModel, table=True):
+    """What is to be masked in a recording after the fact: `rules` are `replay.privacy.Rules`. Gone once it is done."""
+
+    __tablename__ = "mask_request"
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    recording_id: UUID = Field(foreign_key="recording.id", index=True)
+    rules: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB)
+    created_at: datetime = Field(default=None, sa_column_kwargs={"server_default": text("now()")})
+
+
 class Tape(SQLModel, table=True):
     """The index of a recording's live tape (replay.tape.Index.encode), by which reads find their byte ranges."""
 

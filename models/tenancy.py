@@ -7,12 +7,16 @@ import hashlib
 import secrets
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
+from models.columns import enum_type
 from models.ids import new_id
+from replay.privacy import IpAddresses, Masking
 
 KEY_PREFIX = "tdk_"
 HINT_CHARS = 8  # of a secret that are kept, to tell keys apart
@@ -38,13 +42,24 @@ class Tenant(SQLModel, table=True):
 
 
 class Project(SQLModel, table=True):
-    """A site or an application of a tenant."""
+    """A site or an application of a tenant. `mask_rules` are `replay.privacy.Rules`."""
 
     __tablename__ = "project"
 
     id: UUID = Field(default_factory=new_id, primary_key=True)
     tenant_id: UUID = Field(foreign_key="tenant.id", index=True)
     name: str
+    masking: Masking = Field(
+        default=Masking.DEFAULT, sa_type=enum_type(Masking), sa_column_kwargs={"server_default": "default"}
+    )
+    mask_rules: dict[str, Any] = Field(
+        default_factory=dict, sa_type=JSONB, sa_column_kwargs={"server_default": text("'{}'")}
+    )
+    ip_addresses: IpAddresses = Field(
+        default=IpAddresses.FULL,
+        sa_type=enum_type(IpAddresses),
+        sa_column_kwargs={"server_default": "full"},
+    )
     created_at: datetime = Field(default=None, sa_column_kwargs={"server_default": text("now()")})
 
 

@@ -22,6 +22,7 @@ from settings import Settings
 from workers.failures import ShuttingDown, TookTooLong, failure_of
 from workers.isolation import run_isolated
 from workers.leases import Lease, Leases
+from workers.mask import mask
 from workers.process import process
 from workers.purge import purge
 from workers.tools import Tools
@@ -35,6 +36,7 @@ JOBS: dict[JobKind, Callable[[Work, Tools], Awaitable[None]]] = {
     JobKind.VIDEO_DEADLINE: video_deadline,
     JobKind.VERIFY_VIDEO: verify_video,
     JobKind.PURGE: purge,
+    JobKind.MASK: mask,
 }
 
 log = structlog.get_logger()
