@@ -8,8 +8,12 @@ from itertools import compress
 from msgspec import Raw
 
 from replay import findings, units
-from replay.envelope import Envelope, Navigation
+from replay.batches import Batches, span
+from replay.elements import Marks
+from replay.envelope import Envelope, Navigation, decode_accepted
 from replay.events import Head, Heads, Rejected, read_head, read_heads
+from replay.mask import Mask
+from replay.page_mask import Marked, mask_pages, tells_windows
 from replay.runs import runs
 from replay.sidecar import RejectedEvent
 from replay.summary import IS_TALLIED, Tally
@@ -24,7 +28,8 @@ _STRING = ord('"')
 class Gathered:
     """The events of all batches in order of arrival, as columns: slices, and of what is stored sizes, times, kinds."""
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, mask: Mask) -> None:
+        self.mask = mask
         self.slices: list[Raw] = []
         self.sizes: array[int] = array("Q")
         self.times: array[float] = array("d")
@@ -39,16 +44,21 @@ class Gathered:
         self._packed: dict[int, Head | None] = {}  # place → the head before unpacking; None: a string
         self._in_seconds: set[int] = set()
         self._room = max_bytes  # for what is still to be unpacked
-        self._seen: set[bytes] = set()  # digests of what the batches before the last one brought
-        self._last_batch: list[Raw] = []
-        self._starts: set[int] = set()  # places where a batch begins
+        self._batches = Batches(self.slices)
+        self._seen: set[bytes] = set()  # digests of what the batches before brought
+        self._marked = Marked(set(), set())
+        self._packed_tells_windows = False
+        self._mask_again: set[int] = set()  # places of packed events that have secrets by themselves
+        self._masked: dict[int, bytes] = {}  # place → a packed event, masked for what its nodes are
 
-    def add(self, envelope: Envelope) -> None:
-        """One batch."""
-        self._seen.update(map(_digest, self._last_batch))
-        self._last_batch = envelope.events
-        self._starts.add(len(self.slices))
-        events, indexes = self._new(envelope.events)
+    def add(self, body: bytearray, *, last: bool) -> None:
+        """One batch as it was sent, masked in place. Raises BadEnvelope."""
+        envelope = decode_accepted(body)
+        digests = [] if last and not self._seen else list(map(_digest, envelope.events))
+        self._batches.add(body)
+        marks = self._mask_batch(body, envelope)
+        events, indexes = self._new(envelope.events, digests)
+        self._seen.update(digests)
         sizes = _sizes(events)
         for start, end in runs(sizes, RUN_BYTES):
             run, run_sizes = events[start:end], sizes[start:end]
@@ -57,12 +67,17 @@ class Gathered:
             else:
                 for index, event in zip(indexes[start:end], run, strict=True):
                     self._take(index, event)
+        self._marked.secrets.update(self._batches.places(marks.secrets))
+        self._marked.hiding.update(self._batches.places(marks.hiding))
         self.received += len(envelope.events)
         self.tally.add_logs(envelope.console_logs, envelope.network_logs)
         self.console += envelope.console_logs
         self.network += envelope.network_logs
-        self.client_info = envelope.client_info or self.client_info
-        self.navigations += envelope.navigations
+        if envelope.client_info:
+            self.client_info = self.mask.client_info(envelope.client_info)
+        self.navigations += [
+            Navigation(self.mask.masker.string(page.url), page.timestamp_ms) for page in envelope.navigations
+        ]
 
     def recorded(self, order: Sequence[int]) -> Recorded:
         """The events as they are stored, in playing order."""
@@ -82,9 +97,42 @@ class Gathered:
 
     def stored(self, place: int) -> bytes | Raw:
         """The event as it is stored."""
+        event = self._in_own_units(place)
+        return units.in_ms(event)[0] if place in self._in_seconds else event
+
+    def mask_pages(self, order: Sequence[int]) -> None:
+        """Mask what is a secret because of the node that holds it; `order` is the playing order."""
+        mask_pages(self, order, self._marked, self.mask)
+
+    def outside(self, place: int) -> bytes | Raw:
+        """An event's JSON, members of its `data` still packed."""
         event = self.slices[place]
-        final = _unpack(event, self._packed[place], EVENT_MAX_BYTES) if place in self._packed else event
-        return units.in_ms(final)[0] if place in self._in_seconds else final
+        return self._in_own_units(place) if memoryview(event)[0] == _STRING else event
+
+    def may_tell_windows(self) -> bool:
+        """Whether events may say which window they are from."""
+        return self._packed_tells_windows or any(map(tells_windows, self._batches.bodies))
+
+    def editable(self, place: int) -> tuple[bytearray, int, int]:
+        """An event's JSON, `buffer[start:end]`, to be read and overwritten."""
+        if place not in self._packed:
+            return self._batches.locate(place)
+        event = bytearray(self._in_own_units(place))
+        return event, 0, len(event)
+
+    def edited(self, place: int, buffer: bytearray) -> None:
+        """The event was overwritten in the buffer that `editable` gave."""
+        if place in self._packed:
+            self._masked[place] = bytes(buffer)
+
+    def _in_own_units(self, place: int) -> bytes | Raw:
+        if place in self._masked:
+            return self._masked[place]
+        event = self.slices[place]
+        if place not in self._packed:
+            return event
+        unpacked = _unpack(event, self._packed[place], EVENT_MAX_BYTES)
+        return self.mask.masked_again(unpacked) if place in self._mask_again else unpacked
 
     def scale(self) -> None:
         """Bring times in seconds to ms."""
@@ -101,15 +149,36 @@ class Gathered:
         latest = before = float("-inf")
         for place, time in enumerate(self.times):
             late += time < latest
-            set_back += before - time > findings.BACKWARD_JUMP_MS and place not in self._starts
+            set_back += before - time > findings.BACKWARD_JUMP_MS and not self._batches.begins_at(place)
             latest, before = max(latest, time), time
         return late, set_back
 
-    def _new(self, events: list[Raw]) -> tuple[list[Raw], Sequence[int]]:
+    def _mask_batch(self, body: bytearray, envelope: Envelope) -> Marks:
+        """Mask what is a secret by itself. Returns where in the body marks stand."""
+        marks = Marks()
+        client_info = [envelope.client_info] if envelope.client_info else []
+        for values in (envelope.events, envelope.console_logs, envelope.network_logs, client_info):
+            self.mask.values(body, *span(body, values), marks.add)
+        return marks
+
+    def _mask_packed(self, place: int, event: bytes | Raw) -> bytes | Raw:
+        """The same for an event that came packed."""
+        marks = Marks()
+        masked = self.mask.event(event, marks.add)
+        if masked is not event:
+            self._mask_again.add(place)
+        if marks.secrets:
+            self._marked.secrets.add(place)
+        if marks.hiding:
+            self._marked.hiding.add(place)
+        self._packed_tells_windows |= tells_windows(masked)
+        return masked
+
+    def _new(self, events: list[Raw], digests: Sequence[bytes]) -> tuple[list[Raw], Sequence[int]]:
         """Those that no batch before brought, and their indexes among all that was received."""
         if not self._seen:
             return events, range(self.received, self.received + len(events))
-        new = [index for index, event in enumerate(events) if _digest(event) not in self._seen]
+        new = [index for index, digest in enumerate(digests) if digest not in self._seen]
         self.duplicate += len(events) - len(new)
         return [events[index] for index in new], [self.received + index for index in new]
 
@@ -126,11 +195,12 @@ class Gathered:
         try:
             final, head, packed = self._read(event)
         except Rejected as rejected:
-            self.rejected.append(RejectedEvent(index, rejected.reason, event))
+            self.rejected.append(RejectedEvent(index, rejected.reason, self.mask.rejected(event)))
             return
         place = len(self.slices)
         if final is not event:
             self._packed[place] = packed
+            final = self._mask_packed(place, final)
         self.slices.append(event)
         self.sizes.append(len(memoryview(final)))
         self.times.append(head.time)

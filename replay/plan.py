@@ -12,11 +12,12 @@ import msgspec
 import zstandard
 
 from replay import findings
-from replay.envelope import BadEnvelope, decode_accepted
+from replay.envelope import BadEnvelope
 from replay.findings import Warning  # noqa: A004 - API.md's word
 from replay.gather import Gathered
 from replay.index import Index
 from replay.inflate import Truncated, inflate
+from replay.mask import NOTHING, Mask, Masker
 from replay.order import playing_order
 from replay.rrweb import EventType
 from replay.sidecar import write as write_sidecar
@@ -44,18 +45,25 @@ class Claims(msgspec.Struct, frozen=True):
     video: bool = False
 
 
-def plan(batches: Iterable[Iterable[bytes]], claims: Claims, *, level: int = LEVEL, max_bytes: int) -> "Plan":
+def plan(
+    batches: Iterable[Iterable[bytes]],
+    claims: Claims,
+    *,
+    masker: Masker = NOTHING,
+    level: int = LEVEL,
+    max_bytes: int,
+) -> "Plan":
     """The plan for what was received. Each batch is the chunks, split anywhere, of one zstd-compressed envelope.
 
     `max_bytes` caps what all batches decompress to together, and once more what packed events unpack to. `level` is
     zstd's, 1 to 19. Raises BadRecording.
     """
-    gathered, room = Gathered(max_bytes), max_bytes
-    for chunks in batches:
+    gathered, room = Gathered(max_bytes, Mask(masker)), max_bytes
+    for chunks, last in _with_last(batches):
         body = _body(chunks, room)
         room -= len(body)
         try:
-            gathered.add(decode_accepted(body))
+            gathered.add(body, last=last)
         except BadEnvelope as bad:
             raise _unlike_accepted(f"{bad.field}: {bad.message}" if bad.field else bad.message) from bad
         except msgspec.DecodeError as error:
@@ -75,8 +83,9 @@ class Plan:
             raise _no_valid_events(gathered)
         gathered.scale()
         order = playing_order(gathered.times)
+        gathered.mask_pages(order)
         self._recorded = recorded = gathered.recorded(order)
-        self.masked: dict[str, int] = {}
+        self.masked = dict(gathered.mask.counts)
         self.playable = _is_playable(recorded.kinds)
         self.summary = tally.finish(recorded, gathered.times)
         self.account = Account(
@@ -124,6 +133,16 @@ class Plan:
         return write_sidecar(
             events.console, events.network, events.client_info, events.rejected, level=self._level
         )
+
+
+def _with_last(batches: Iterable[Iterable[bytes]]) -> Iterator[tuple[Iterable[bytes], bool]]:
+    """Each batch, and whether none comes after it."""
+    remaining = iter(batches)
+    batch = next(remaining, None)
+    while batch is not None:
+        following = next(remaining, None)
+        yield batch, following is None
+        batch = following
 
 
 def _unlike_accepted(what: str) -> BadRecording:

@@ -28,16 +28,16 @@ class BadSelector(Exception):
     """A selector that cannot be used; the message says why."""
 
 
-class Page(Protocol):
-    """How a selector looks at a page. Elements are known by the ids of their nodes."""
+class Elements(Protocol):
+    """How a selector looks at a page. Elements are known by the ids of their nodes, whatever these are."""
 
-    def tag(self, element: int) -> str:
+    def tag(self, element: Any) -> str:
         """In lower case."""
 
-    def attributes(self, element: int) -> Mapping[str, str]:
+    def attributes(self, element: Any) -> Mapping[str, str]:
         """By their names in lower case."""
 
-    def parent(self, element: int) -> int | None:
+    def parent(self, element: Any) -> Any:
         """None above the topmost element."""
 
 
@@ -57,7 +57,7 @@ class Selector:
             if isinstance(tree, Element) and tree.element in WHOLE_PAGE:
                 raise BadSelector(f"{css!r} matches the whole page: use the policy strict instead")
 
-    def matches(self, page: Page, element: int) -> bool:
+    def matches(self, page: Elements, element: Any) -> bool:
         return any(_matches(tree, page, element) for tree in self._trees)
 
 
@@ -81,7 +81,7 @@ def _check(css: str, tree: Any) -> None:
             )
 
 
-def _matches(tree: Any, page: Page, element: int) -> bool:
+def _matches(tree: Any, page: Elements, element: Any) -> bool:
     match tree:
         case Element():
             return tree.element is None or page.tag(element) == tree.element.lower()
@@ -98,14 +98,14 @@ def _matches(tree: Any, page: Page, element: int) -> bool:
             return _matches(tree.subselector, page, element) and _matches_above(tree, page, element)
 
 
-def _has(tree: Attrib, page: Page, element: int) -> bool:
+def _has(tree: Attrib, page: Elements, element: Any) -> bool:
     has = page.attributes(element).get(tree.attrib.lower())
     if has is None or tree.value is None:
         return has is not None
     return _COMPARE[tree.operator](has, tree.value.value or "")
 
 
-def _matches_above(tree: CombinedSelector, page: Page, element: int) -> bool:
+def _matches_above(tree: CombinedSelector, page: Elements, element: Any) -> bool:
     above = page.parent(element)
     while above is not None:
         if _matches(tree.selector, page, above):

@@ -1,0 +1,78 @@
+"""Which values of an event are masked, for what is known of its page."""
+
+from collections.abc import Iterator
+
+from msgspec import Raw
+
+from replay.elements import RESOURCE_ATTRIBUTES, TEXT_ATTRIBUTES, Attributes, Hidden, is_typed_into
+from replay.nodes import Data, Node, NodeId
+from replay.pages import NO_MARK, Page
+
+Field = tuple[Raw, str]  # the value, and the rule by which it is masked
+
+
+def fields(data: Data, page: Page, *, strict: bool) -> Iterator[Field]:
+    """The values to mask in one event: strings, or whole JSON values of canvas calls. `strict`: all text and input."""
+    if data.node is not None:
+        yield from _nodes(data.node, page, strict)
+    for added in data.adds or ():
+        if added.node is not None:
+            yield from _nodes(added.node, page, strict)
+    for text in data.texts or ():
+        if rule := _text_rule(text.id, page, strict):
+            yield text.value, rule
+    for changed in data.attributes or ():
+        if changed.attributes:
+            yield from _attributes(changed.id, None, changed.attributes, page, strict)
+    if rule := _input_rule(data.id, page, strict):
+        yield data.text, rule
+    if mark := page.mark(data.id):
+        yield data.args, mark.rule
+        yield data.commands, mark.rule
+
+
+def _nodes(root: Node, page: Page, strict: bool) -> Iterator[Field]:
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        if node.tag is None:
+            if rule := _text_rule(node.id, page, strict):
+                yield node.text, rule
+        elif node.attributes:
+            yield from _attributes(node.id, node.tag.lower(), node.attributes, page, strict)
+        waiting += node.children or ()
+
+
+def _text_rule(node: NodeId, page: Page, strict: bool) -> str | None:
+    if node in page.styles:
+        return None
+    if mark := page.mark(node):
+        return mark.rule
+    return "text" if strict else None
+
+
+def _input_rule(node: NodeId, page: Page, strict: bool) -> str | None:
+    if rule := page.secrets.get(node):
+        return rule
+    if mark := page.mark(node):
+        return mark.rule
+    return "input" if strict else None
+
+
+def _attributes(
+    element: NodeId, tag: str | None, attributes: Attributes, page: Page, strict: bool
+) -> Iterator[Field]:
+    """`tag` is None where an event does not say it: then it is the page's to know."""
+    if (secret := page.secrets.get(element)) and "value" in attributes:
+        yield attributes["value"], secret
+    hidden, rule = page.mark(element) or NO_MARK
+    if hidden is Hidden.NOT and not strict:
+        return
+    for name, value in attributes.items():
+        if (name in TEXT_ATTRIBUTES and hidden) or (hidden is Hidden.ALL and name in RESOURCE_ATTRIBUTES):
+            yield value, rule
+        elif strict and name == "value":
+            if is_typed_into(tag, attributes) if tag else element in page.inputs:
+                yield value, "input"
+        elif strict and name in TEXT_ATTRIBUTES:
+            yield value, "text"
