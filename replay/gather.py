@@ -2,7 +2,7 @@
 
 import hashlib
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import compress
 
 from msgspec import Raw
@@ -36,6 +36,7 @@ class Gathered:
         self.kinds = bytearray()
         self.tally = Tally()
         self.rejected: list[RejectedEvent] = []
+        self._refused: list[Raw] = []  # as they were sent
         self.received = self.duplicate = 0
         self.console: list[Raw] = []
         self.network: list[Raw] = []
@@ -125,6 +126,15 @@ class Gathered:
         if place in self._packed:
             self._masked[place] = bytes(buffer)
 
+    def replaced(self) -> Iterator[tuple[int, int, bytes]]:
+        """What of the only batch was masked, but not in place: which part of its body, and what stands for that now."""
+        for place in self._mask_again | self._masked.keys():
+            _, start, end = self._batches.locate(place)
+            yield start, end, bytes(self._in_own_units(place))
+        for refused, one in zip(self._refused, self.rejected, strict=True):
+            if one.event is not refused:
+                yield (*span(self._batches.bodies[-1], [refused]), bytes(one.event))
+
     def _in_own_units(self, place: int) -> bytes | Raw:
         if place in self._masked:
             return self._masked[place]
@@ -195,6 +205,7 @@ class Gathered:
         try:
             final, head, packed = self._read(event)
         except Rejected as rejected:
+            self._refused.append(event)
             self.rejected.append(RejectedEvent(index, rejected.reason, self.mask.rejected(event)))
             return
         place = len(self.slices)

@@ -12,6 +12,7 @@ What is masked is counted by rule and said to nobody.
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 
 import msgspec
 from msgspec import Raw
@@ -76,8 +77,11 @@ class Mask:
         self.masker = masker
         self.counts: Counter[str] = Counter()
 
+    def within(self, name: str, text: bytearray, values: Sequence[Raw]) -> None:
+        """What is masked from here on is of these slices of a text, which together have that name."""
+
     def found(self, rule: str, at: int) -> None:
-        """A value was masked."""
+        """A value was masked, at that offset of its text."""
         self.counts[rule] += 1
 
     def values(self, text: bytearray, start: int, end: int, marked: Marked) -> None:
