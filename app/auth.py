@@ -12,6 +12,7 @@ from app.errors import ApiError, Code
 from app.services import services_of
 from models import queries
 from models.tenancy import Scope
+from replay.privacy import Privacy
 
 KEY_HEADERS = ("X-API-Key", "X-SeeStack-Key")
 CHALLENGE = 'Bearer realm="tapedeck"'
@@ -19,13 +20,15 @@ CHALLENGE = 'Bearer realm="tapedeck"'
 
 @dataclass(frozen=True)
 class Caller:
-    """Whoever a request comes from: their tenant, the project and user of their key, and what they may do."""
+    """Whoever a request comes from: their tenant, the project and user of their key, what they may do, and what is
+    masked of that project's recordings."""
 
     tenant_id: UUID
     project_id: UUID
     user_id: UUID
     api_key_id: UUID | None
     scopes: frozenset[str]
+    privacy: Privacy
 
     def may(self, scope: Scope) -> bool:
         return scope in self.scopes
@@ -60,7 +63,7 @@ async def _authenticate(connection: ASGIConnection[Any, Any, Any, Any]) -> Calle
         raise _unauthorized(
             "This API key is not known, or was revoked.", CHALLENGE + ', error="invalid_token"'
         )
-    return Caller(key.tenant_id, key.project_id, key.user_id, key.id, frozenset(key.scopes))
+    return Caller(key.tenant_id, key.project_id, key.user_id, key.id, frozenset(key.scopes), key.privacy)
 
 
 def _secret(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:

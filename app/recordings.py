@@ -38,6 +38,7 @@ from models.queries import Filters
 from models.recording import Recording, Source, Status
 from models.tenancy import Scope
 from models.video import NotAwaited
+from replay.mask import masker_of
 from storage.protocol import StorageError
 
 PATH = "/api/v1/recordings"
@@ -264,11 +265,13 @@ async def _video_is_there(services: Services, recording_id: UUID) -> bool:
 async def _new_recording(db: Database, caller: Caller, head: Head) -> NewRecording:
     if head.open:
         raise invalid("open", "is not supported yet")
-    project_id = head.project_id or caller.project_id
-    if project_id != caller.project_id and (
-        caller.is_bound or not await queries.project_of_tenant(db, caller.tenant_id, project_id)
-    ):
-        raise ApiError(Code.PROJECT_NOT_FOUND, "There is no such project.")
+    project_id, privacy = head.project_id or caller.project_id, caller.privacy
+    if project_id != caller.project_id:
+        found = None if caller.is_bound else await queries.privacy(db, caller.tenant_id, project_id)
+        if found is None:
+            raise ApiError(Code.PROJECT_NOT_FOUND, "There is no such project.")
+        privacy = found
+    mask = masker_of(privacy).string
     return NewRecording(
         tenant_id=caller.tenant_id,
         project_id=project_id,
@@ -276,13 +279,13 @@ async def _new_recording(db: Database, caller: Caller, head: Head) -> NewRecordi
         api_key_id=caller.api_key_id,
         source=Source.UPLOAD,
         started_at=head.started_at,
-        name=head.name,
+        name=None if head.name is None else mask(head.name),
         ended_at=head.ended_at,
         duration_ms=head.duration_ms,
         event_count=head.event_count,
         has_video=head.has_video,
         has_audio=head.has_audio,
-        navigations=[msgspec.to_builtins(navigation) for navigation in head.navigations],
+        navigations=[{"url": mask(page.url), "timestamp_ms": page.timestamp_ms} for page in head.navigations],
     )
 
 

@@ -10,10 +10,13 @@ from sqlmodel import col
 
 from models.db import Database
 from models.recording import Recording, Status
-from models.tenancy import Project, hash_secret
+from models.tenancy import Project, hash_secret, privacy_of
+from replay.privacy import Privacy
 
 _KEY_RIGHTS = """
-    SELECT id, tenant_id, project_id, user_id, scopes FROM api_key WHERE secret_hash = $1 AND revoked_at IS NULL
+    SELECT api_key.id, api_key.tenant_id, project_id, user_id, scopes, masking, mask_rules, ip_addresses
+    FROM api_key JOIN project ON project.id = api_key.project_id
+    WHERE secret_hash = $1 AND revoked_at IS NULL
 """
 
 _PLAYABLE = """
@@ -33,6 +36,7 @@ class KeyRights(NamedTuple):
     project_id: UUID
     user_id: UUID
     scopes: Sequence[str]
+    privacy: Privacy
 
 
 class Playable(NamedTuple):
@@ -107,11 +111,16 @@ async def api_key(db: Database, secret: str) -> KeyRights | None:
     """What the key with this secret opens; None when there is none, or it was revoked."""
     async with db.driver() as connection:
         found = await connection.fetchrow(_KEY_RIGHTS, hash_secret(secret))
-    return None if found is None else KeyRights(*found)
+    if found is None:
+        return None
+    id_, tenant_id, project_id, user_id, scopes, masking, rules, ip_addresses = found
+    privacy = privacy_of(masking, rules, ip_addresses)
+    return KeyRights(id_, tenant_id, project_id, user_id, scopes, privacy)
 
 
-async def project_of_tenant(db: Database, tenant_id: UUID, project_id: UUID) -> bool:
-    """Whether the tenant has this project."""
-    wanted = select(col(Project.id)).where(col(Project.id) == project_id, col(Project.tenant_id) == tenant_id)
-    async with db.autocommit() as connection:
-        return (await connection.execute(wanted)).one_or_none() is not None
+async def privacy(db: Database, tenant_id: UUID, project_id: UUID) -> Privacy | None:
+    """What decides what is masked of this project's recordings; None when the tenant has no such project."""
+    wanted = select(Project).where(col(Project.id) == project_id, col(Project.tenant_id) == tenant_id)
+    async with db.reading() as session:
+        project = (await session.execute(wanted)).scalar_one_or_none()
+    return None if project is None else project.privacy

@@ -10,13 +10,14 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import ARRAY, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from models.columns import enum_type
 from models.ids import new_id
-from replay.privacy import IpAddresses, Masking
+from replay.privacy import IpAddresses, Masking, Privacy, Rules
 
 KEY_PREFIX = "tdk_"
 HINT_CHARS = 8  # of a secret that are kept, to tell keys apart
@@ -61,6 +62,16 @@ class Project(SQLModel, table=True):
         sa_column_kwargs={"server_default": "full"},
     )
     created_at: datetime = Field(default=None, sa_column_kwargs={"server_default": text("now()")})
+
+    @property
+    def privacy(self) -> Privacy:
+        """All that decides what is masked of its recordings."""
+        return privacy_of(self.masking, self.mask_rules, self.ip_addresses)
+
+
+def privacy_of(masking: str, rules: dict[str, Any], ip_addresses: str) -> Privacy:
+    """What these columns of a project say."""
+    return Privacy(Masking(masking), msgspec.convert(rules, Rules), IpAddresses(ip_addresses))
 
 
 class User(SQLModel, table=True):

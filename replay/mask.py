@@ -13,6 +13,7 @@ What is masked is counted by rule and said to nobody.
 import re
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 from msgspec import Raw
@@ -68,6 +69,12 @@ class Masker:
 
 
 NOTHING = Masker(UNMASKED)
+
+
+@lru_cache(maxsize=32)
+def masker_of(privacy: Privacy) -> Masker:
+    """The masker of a policy: made once, and kept while it is used often. Raises BadRules."""
+    return Masker(privacy)
 
 
 class Mask:

@@ -19,7 +19,7 @@ from replay.fill import fill, fill_value
 Found = Callable[[str, int], None]  # hears the rule by which something was masked, and where in the text
 Marked = Callable[[int, bytes], None]  # hears where a mark stands, and what it is
 
-_SEARCH_MEMORY = 64 << 20  # bytes, for the automaton; without it the search would be slow
+_SEARCH_MEMORY = 8 << 20  # bytes, for the automaton; without it the search would be slow
 _NAME_MAX = 200  # bytes, of a name that may say that a value is secret
 _BEFORE_BYTES = 4096  # how far back a name, or a value before its name, may begin
 # What `replay.unpack` reads: the first two bytes of zlib (RFC 1950) or gzip (RFC 1952) as latin-1 characters.
