@@ -66,17 +66,18 @@ async def comparisons(
                 f"process {upload.bytes / MB:.0f} MB, {upload.events:,} events",
                 MEASURES,
                 [
-                    Contender("Tapedeck", Role.OURS, partial(_python, "ours", upload, upload.payload)),
-                    Contender("Python", Role.USUAL, partial(_python, "python", upload, upload.json)),
+                    Contender("Tapedeck", Role.OURS, partial(measured, "ours", upload, upload.payload)),
+                    Contender("Python", Role.USUAL, partial(measured, "python", upload, upload.json)),
                     Contender("Node", Role.USUAL, partial(_node, upload)),
-                    Contender("zstd", Role.FLOOR, partial(_python, "zstd", upload, upload.json)),
+                    Contender("zstd", Role.FLOOR, partial(measured, "zstd", upload, upload.json)),
                 ],
                 targets=FAST * (mb >= FAST_FROM_MB) + SMALL * (mb >= SMALL_FROM_MB),
                 warm_up=False,  # every repetition is a fresh process
             )
 
 
-async def _python(who: str, upload: Upload, file: Path) -> Figures:
+async def measured(who: str, upload: Upload, file: Path) -> Figures:
+    """One repetition of a run of `benchmarks.process_runs`, in a process of its own."""
     return await _figures(upload, sys.executable, "-m", "benchmarks.process_runs", who, str(file))
 
 

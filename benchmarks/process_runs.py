@@ -13,7 +13,9 @@ from pathlib import Path
 
 import zstandard
 
+from replay.mask import Masker
 from replay.plan import Claims, plan
+from replay.privacy import UNMASKED, Masking, Privacy
 from replay.tape import LEVEL
 
 MB = 1_000_000
@@ -21,11 +23,21 @@ CHUNK_BYTES = 8 << 20  # as payloads are kept
 MAX_BYTES = 1 << 30
 
 
-def ours(payload: bytes) -> int:
+def ours(payload: bytes, privacy: Privacy = UNMASKED) -> int:
     """All between payload and storage: decompress, check, order, count, write tape and sidecar."""
     chunks = [payload[at : at + CHUNK_BYTES] for at in range(0, len(payload), CHUNK_BYTES)]
-    planned = plan([chunks], Claims(), max_bytes=MAX_BYTES)
+    planned = plan([chunks], Claims(), masker=Masker(privacy), max_bytes=MAX_BYTES)
     return sum(map(len, planned.tape())) + sum(map(len, planned.sidecar()))
+
+
+def masked(payload: bytes) -> int:
+    """The same, and masked as projects are unless they say otherwise."""
+    return ours(payload, Privacy())
+
+
+def strict(payload: bytes) -> int:
+    """The same, and all text masked."""
+    return ours(payload, Privacy(Masking.STRICT))
 
 
 def python(upload: bytes) -> int:
@@ -40,7 +52,7 @@ def zstd(upload: bytes) -> int:
     return len(zstandard.ZstdCompressor(level=LEVEL).compress(upload))
 
 
-RUNS: dict[str, Callable[[bytes], int]] = {run.__name__: run for run in (ours, python, zstd)}
+RUNS: dict[str, Callable[[bytes], int]] = {run.__name__: run for run in (ours, masked, strict, python, zstd)}
 
 
 def peak_mb() -> float:

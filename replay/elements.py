@@ -8,7 +8,7 @@ by what a browser is to fill in (HTML, autofill detail tokens); inputs of card n
 
 import re
 from array import array
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import IntEnum
 
 from msgspec import Raw
@@ -103,7 +103,13 @@ def secret_rule(attributes: Attributes) -> str | None:
 
 def identity(tag: str, attributes: Attributes) -> Identity:
     """What tells whether an input of one snapshot is the input with the same node id of another."""
-    return tag, _word(attributes, "name"), _word(attributes, "id")
+    return tag, _content(attributes, "name"), _content(attributes, "id")
+
+
+def names_of(identity: Identity | None) -> Iterator[bytes]:
+    """The names by which an input can be found in a JSON text; an empty one when it has none."""
+    names = [name for name in identity[1:] if name] if identity else []
+    yield from names or [b""]
 
 
 def is_typed_into(tag: str | None, attributes: Attributes) -> bool:
@@ -112,5 +118,10 @@ def is_typed_into(tag: str | None, attributes: Attributes) -> bool:
 
 
 def _word(attributes: Attributes, name: str) -> bytes:
+    return _content(attributes, name).lower()
+
+
+def _content(attributes: Attributes, name: str) -> bytes:
+    """What stands between the quotes of a string, as JSON."""
     value = attributes.get(name)
-    return b"" if value is None else bytes(value).strip(b'"').lower()
+    return b"" if value is None else bytes(value).strip(b'"')

@@ -13,6 +13,9 @@ Field = tuple[Raw, str]  # the value, and the rule by which it is masked
 
 def fields(data: Data, page: Page, *, strict: bool) -> Iterator[Field]:
     """The values to mask in one event: strings, or whole JSON values of canvas calls. `strict`: all text and input."""
+    if not (strict or page.hides_elements):
+        yield from _secrets(data, page)
+        return
     if data.node is not None:
         yield from _nodes(data.node, page, strict)
     for added in data.adds or ():
@@ -29,6 +32,25 @@ def fields(data: Data, page: Page, *, strict: bool) -> Iterator[Field]:
     if mark := page.mark(data.id):
         yield data.args, mark.rule
         yield data.commands, mark.rule
+
+
+def _secrets(data: Data, page: Page) -> Iterator[Field]:
+    """The same where only the values of some inputs are to be masked: most of an event is passed over."""
+    secrets = page.secrets
+    waiting = [added.node for added in data.adds or () if added.node is not None]
+    if data.node is not None:
+        waiting.append(data.node)
+    while waiting:
+        node = waiting.pop()
+        if node.id in secrets and node.attributes and "value" in node.attributes:
+            yield node.attributes["value"], secrets[node.id]
+        if node.children:
+            waiting += node.children
+    for changed in data.attributes or ():
+        if changed.id in secrets and changed.attributes and "value" in changed.attributes:
+            yield changed.attributes["value"], secrets[changed.id]
+    if data.id in secrets:
+        yield data.text, secrets[data.id]
 
 
 def _nodes(root: Node, page: Page, strict: bool) -> Iterator[Field]:

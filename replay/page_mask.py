@@ -5,10 +5,11 @@ from itertools import compress
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
+import re2
 from msgspec import Raw
 
 from replay import surrogates
-from replay.elements import Identity
+from replay.elements import Identity, names_of
 from replay.fields import fields
 from replay.fill import fill_value
 from replay.mask import Mask
@@ -92,16 +93,12 @@ def mask_pages(events: Events, order: Sequence[int], marked: Marked, mask: Mask)
                 page.places if page.is_tree else marked.secrets.intersection(page.places),
                 marked,
             )
-        if len(pages) > 1 and any(page.secrets for page in pages):
-            for page in pages:
-                if not page.is_tree:
-                    _learn(events, page, page.places, marked)
-            _carry(pages)
+        _carry(events, pages, marked)
         for page in pages:
             strict = masker.strict or page.is_opaque
-            if strict or page.has_anything:
+            if strict or page.secrets or page.hides_elements:
                 for place in page.places:
-                    if strict or page.is_tree or _may_hold_value(events, place):
+                    if strict or page.hides_elements or _may_hold_value(events, place):
                         _mask_event(events, place, page, strict, mask)
 
 
@@ -155,17 +152,31 @@ def _is_masked(text: Raw) -> bool:
     return len(memoryview(text)) > _CARD_MIN and set(memoryview(text)) <= _MASKED
 
 
-def _carry(pages: Sequence[Page]) -> None:
+def _carry(events: Events, pages: Sequence[Page], marked: Marked) -> None:
     """An input that is a secret on one page is one on the others, too, unless another has its id there."""
     known: dict[NodeId, dict[Identity | None, str]] = {}
     for page in pages:
         for node, rule in page.secrets.items():
             known.setdefault(node, {})[page.inputs.get(node)] = rule
+    if len(pages) == 1 or not known:
+        return
+    names = {name for rules in known.values() for identity in rules for name in names_of(identity)}
+    named = re2.compile(b'"(?:%b)"' % b"|".join(map(re2.escape, names)))
     for page in pages:
+        if not page.is_tree and (b"" in names or _mentions(events, page, named)):
+            _learn(events, page, page.places, marked)
+        is_whole = events.kinds[page.places[0]] == _SNAPSHOT
         for node, rules in known.items():
             identity = page.inputs.get(node)
-            if identity is None or identity in rules or None in rules:
+            if identity in rules or not (identity or is_whole):
                 page.secrets.setdefault(node, rules.get(identity) or next(iter(rules.values())))
+
+
+def _mentions(events: Events, page: Page, names: "re2._Regexp[bytes]") -> bool:
+    """Whether one of these names stands anywhere on a page: without it none of its inputs is known from another."""
+    return any(
+        names.search(*events.editable(place)) for place in page.places if events.kinds[place] != _INPUT
+    )
 
 
 def _mask_event(events: Events, place: int, page: Page, strict: bool, mask: Mask) -> None:

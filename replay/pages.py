@@ -79,9 +79,9 @@ class Page:
         self._known: dict[NodeId, Mark | None] = {}
 
     @property
-    def has_anything(self) -> bool:
-        """Whether anything on the page is to be masked."""
-        return bool(self.secrets or self._marks)
+    def hides_elements(self) -> bool:
+        """Whether any element of the page is masked with all that it holds."""
+        return bool(self._marks)
 
     def learn(self, data: Data) -> None:
         """Take in what an event tells."""
@@ -121,13 +121,23 @@ class Page:
                 self._known[inner] = above = own if above is None or (own and own > above) else above
         return self._known.get(node)
 
+    def _learn_inputs(self, root: Node) -> None:
+        waiting = [root]
+        while waiting:
+            node = waiting.pop()
+            if (tag := node.tag) is not None and (tag := tag.lower()) in INPUTS:
+                self._learn_element(node.id, tag, node.attributes or {})
+            if node.children:
+                waiting += node.children
+
     def _learn_nodes(self, root: Node, parent: NodeId) -> None:
+        if not self.is_tree:
+            return self._learn_inputs(root)
         waiting: list[tuple[Node, NodeId]] = [(root, parent)]
         while waiting:
             node, parent = waiting.pop()
             node_id = node.id
-            if self.is_tree:
-                self._parents[node_id] = parent
+            self._parents[node_id] = parent
             if (tag := node.tag) is not None:
                 tag = tag.lower()
                 self._learn_element(node_id, tag, node.attributes or {})
@@ -135,7 +145,9 @@ class Page:
                     self.styles.update(child.id for child in node.children or ())
             elif node.is_style:
                 self.styles.add(node_id)
-            waiting += [(child, node_id) for child in node.children or ()]
+            if node.children:
+                waiting += [(child, node_id) for child in node.children]
+        return None
 
     def _learn_element(self, element: NodeId, tag: str | None, attributes: Attributes) -> None:
         """What attributes say, all of an element's or some that changed. An element not seen before may be an input."""
