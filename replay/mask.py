@@ -20,7 +20,7 @@ from msgspec import Raw
 
 from replay import splice
 from replay.detect import Detector
-from replay.elements import HIDING_MARKS, SECRET_MARKS
+from replay.elements import HIDING_MARKS, SECRET_MARKS, TEXT_ATTRIBUTES
 from replay.events import Rejected
 from replay.fill import fill_value
 from replay.ip import masked_ips
@@ -30,7 +30,9 @@ from replay.scan import Found, Marked, Scanner
 from replay.selectors import Selector
 from replay.unpack import unpack_string
 
-_VALUES = re.compile(rb'"(?:text|textContent|value)"\s*:\s*(?=["\[{0-9-])')
+_VALUES = re.compile(
+    rb'"(?:text|textContent|%b)"\s*:\s*(?=["\[{0-9-])' % "|".join(sorted(TEXT_ATTRIBUTES)).encode()
+)
 _STRING = ord('"')
 
 
