@@ -151,6 +151,14 @@ class Client:
         """Delete a recording."""
         self._send("DELETE", f"/{recording_id}")
 
+    def hold(self, recording_id: UUID) -> None:
+        """Put a recording on hold."""
+        self._send("PUT", f"/{recording_id}/hold")
+
+    def release(self, recording_id: UUID) -> None:
+        """Release a recording."""
+        self._send("DELETE", f"/{recording_id}/hold")
+
     def retry(self, recording_id: UUID) -> None:
         """Put a failed recording back to work."""
         self._send("POST", f"/{recording_id}/retry")
