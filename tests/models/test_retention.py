@@ -11,10 +11,13 @@ from models.administration import Absent, Refused
 from models.db import Database
 from models.deletion import OnHold
 from models.job import JobKind
+from models.recording import FailureCode
+from models.retry import Failure, FailureKind
 from tests.factories import Deckhand, accepted, job_of, recording
 from tests.models.steps import BAD, claimed, confirm, found, objects, process, settle
 
 AN_INSTANT = 1e-9  # days
+TOO_LARGE = Failure(FailureKind.BAD_INPUT, FailureCode.VIDEO_TOO_LARGE, "It is too large.")
 
 
 async def expired(db: Database, limit: int = 100) -> list[UUID]:
@@ -116,6 +119,19 @@ async def test_nothing_deletes_what_is_on_hold(database: Database, hand: Deckhan
     assert await expired(database) == [id_]
     assert await sweep.drop_failed_payloads(database, days=0, limit=10) == 1
     assert await deletion.delete_recording(database, hand.tenant_id, id_)
+
+
+async def test_a_video_that_is_too_large_is_kept_while_it_is_on_hold(
+    database: Database, hand: Deckhand
+) -> None:
+    for held in (True, False):
+        id_ = await accepted(database, hand, has_video=True)
+        await confirm(database, id_)
+        if held:
+            await deletion.hold(database, hand.tenant_id, id_)
+        await settle(database, await claimed(database, id_, JobKind.VERIFY_VIDEO), TOO_LARGE)
+        upload_name = (await found(database, id_)).upload_name
+        assert (upload_name is not None) == held
 
 
 async def test_a_hold_changes_nothing_that_readers_see(database: Database, hand: Deckhand) -> None:
