@@ -66,7 +66,7 @@ def command(
                 terminal.write_json(seen) if as_json else terminal.print_line(_previewed(seen))
                 return
             if not yes:
-                terminal.confirm(f"Erase {_previewed(seen)} for good?", otherwise="nothing was erased")
+                terminal.confirm(f"Erase {_previewed(seen)}?", otherwise="nothing was erased")
             erasure = client.erase(subject)
             terminal.say(f"erasure {erasure['id']}; `tapedeck erase --show` follows it")
         else:
@@ -104,7 +104,7 @@ def _all_of(client: Client, erasure: dict[str, Any]) -> Iterator[dict[str, Any]]
 
 def _previewed(seen: dict[str, Any]) -> str:
     what = f"{describe.plural(seen['recordings'], 'recording')} ({describe.size(seen['bytes'])})"
-    return f"{what}, and keep {seen['on_hold']} on hold" if seen["on_hold"] else what
+    return f"{what}, but not {seen['on_hold']} on hold" if seen["on_hold"] else what
 
 
 def _print(erasure: dict[str, Any]) -> None:
@@ -129,9 +129,12 @@ def _pairs(erasure: dict[str, Any]) -> Iterator[tuple[str, str]]:
             f"{describe.moment(certificate['verified_at'])}: absent from storage and from the tables",
         )
         yield "", ", ".join(certificate["tables"])
-        before, after = certificate["tallies"]["before"], certificate["tallies"]["after"]
-        account = "{recordings} recordings, {purged} purged".format
-        yield "tallies", f"before {account(**before)}; after {account(**after)}"
+        tallies = certificate["tallies"]
+        yield "tallies", "; ".join(f"{when} {_account(tallies[when])}" for when in ("before", "after"))
+
+
+def _account(account: dict[str, Any]) -> str:
+    return f"{describe.plural(account['recordings'], 'recording')}, {account['purged']} purged"
 
 
 def _cells(one: dict[str, Any]) -> tuple[str, ...]:

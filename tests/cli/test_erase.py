@@ -35,7 +35,7 @@ async def test_an_erasure_asks_goes_on_and_ends_in_a_certificate(shelf: Shelf) -
     of_user = ("erase", "--user", gone["user_id"])
     seen = await shelf.tapedeck(*of_user, "--dry-run")
     assert seen.out.startswith(b"1 recording (")
-    assert seen.out.endswith(b", and keep 1 on hold\n")
+    assert seen.out.endswith(b", but not 1 on hold\n")
     preview = (await shelf.tapedeck(*of_user, "--dry-run", "--json")).json
     assert (preview["recordings"], preview["on_hold"]) == (1, 1)
     unasked = await shelf.tapedeck(*of_user)
@@ -47,7 +47,7 @@ async def test_an_erasure_asks_goes_on_and_ends_in_a_certificate(shelf: Shelf) -
     assert said.status == 0, said.err
     shown = said.out.decode()
     assert "2 found, 1 erased, 1 on hold" in shown
-    assert "before 1 recordings, 0 purged; after 0 recordings, 1 purged" in shown
+    assert "before 1 recording, 0 purged; after 0 recordings, 1 purged" in shown
     assert gone["id"] in shown
     assert await shelf.names() == ["held"]
     erasure_id = said.err.split()[2].rstrip(";")
