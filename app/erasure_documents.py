@@ -41,14 +41,17 @@ class ErasedDocument(msgspec.Struct):
 
 
 class Account(msgspec.Struct):
-    """The recordings that were erased, as the deck counts them: `recordings` that there are, and `purged` ones."""
+    """`recordings`: how many of this erasure there are. `purged`: what the tallies say of the hours they were accepted in."""
 
     recordings: int
     purged: int
 
 
 class Tallies(msgspec.Struct):
-    """Erasing changes what there is, not how many there were: the sum is the same before and after."""
+    """Erasing moves recordings from those that there are to the purged ones; how many there ever were is unchanged.
+
+    `purged` grows by more than was erased only where others of the same hours were purged meanwhile.
+    """
 
     before: Account
     after: Account
@@ -101,16 +104,14 @@ def document_of(
 
 def certificate_of(progress: Progress, listed: Sequence[ErasedRecording], limit: int) -> Certificate:
     """The certificate of a finished erasure; of `listed`, one more than `limit` says that there is another page."""
-    finished_at, erased, tallied = (
-        progress.erasure.finished_at,
-        progress.erased,
-        progress.erasure.tallied or 0,
-    )
+    erasure = progress.erasure
+    before = Account(progress.erased, erasure.purged_before or 0)
+    after = Account(0, erasure.purged_after or 0)
     page = listed[:limit]
     return Certificate(
-        verified_at=timestamp(finished_at) if finished_at else "",
+        verified_at=timestamp(erasure.finished_at) if erasure.finished_at else "",
         tables=list(TABLES),
-        tallies=Tallies(Account(erased, 0), Account(0, tallied), unchanged=tallied == erased),
+        tallies=Tallies(before, after, unchanged=after.purged - before.purged >= progress.erased),
         recordings=[_erased(one) for one in page],
         next_cursor=page[-1].recording_id if len(listed) > limit else None,
     )

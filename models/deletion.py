@@ -13,7 +13,7 @@ from models.db import Database
 from models.job import JobKind
 from models.ledger import Claim, ClaimLost
 from models.object import StoredObject, bury
-from models.recording import MaskRequest, Payload, Recording, Tally, Tape
+from models.recording import MaskRequest, Payload, Recording, Tally, Tape, hour_of
 
 
 class OnHold(Exception):
@@ -87,10 +87,9 @@ async def commit_purged(db: Database, claim: Claim) -> float:
             delay_s = max(float(wait_s), 0) + 1
             await ledger.continue_later(session, claim, delay_s=delay_s)
             return delay_s
-        hour = recording.created_at.replace(minute=0, second=0, microsecond=0)
         await session.execute(
             insert(Tally)
-            .values(hour=hour, tenant_id=recording.tenant_id, status=recording.status, purged=1)
+            .values(hour=hour_of(recording), tenant_id=recording.tenant_id, status=recording.status, purged=1)
             .on_conflict_do_update(
                 index_elements=["hour", "tenant_id", "status"], set_={"purged": col(Tally.purged) + 1}
             )

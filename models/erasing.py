@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import Select, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
@@ -16,7 +16,7 @@ from models import deletion, ledger, lifecycle
 from models.db import Database
 from models.erasure import ErasedRecording, Erasure, matching
 from models.object import StoredObject
-from models.recording import IdempotencyKey, Recording
+from models.recording import IdempotencyKey, Recording, Tally, hour_of
 
 TABLES = ("recording", "payload", "tape", "object", "job", "job_history", "mask_request", "idempotency_key")
 """Where rows of a recording can be. An erasure is not finished before none of them has any."""
@@ -40,13 +40,14 @@ _NOTE_PURGED = text(
 
 _FINISH = text(
     """
-    UPDATE erasure SET finished_at = clock_timestamp(), tallied = (
-        SELECT coalesce(sum(least(erased.count, (
-            SELECT sum(purged) FROM tally WHERE tally.hour = erased.hour AND tally.tenant_id = erasure.tenant_id
-        ))), 0) FROM (
-            SELECT date_trunc('hour', accepted_at, 'UTC') AS hour, count(*) FROM erased_recording
-            WHERE erasure_id = erasure.id AND NOT on_hold GROUP BY 1
-        ) AS erased
+    UPDATE erasure SET finished_at = clock_timestamp(), (purged_before, purged_after) = (
+        SELECT coalesce(sum(before), 0), coalesce(sum((
+            SELECT sum(purged) FROM tally WHERE tally.hour = touched.hour AND tally.tenant_id = erasure.tenant_id
+        )), 0)
+        FROM (
+            SELECT date_trunc('hour', accepted_at, 'UTC') AS hour, min(purged_before) AS before
+            FROM erased_recording WHERE erasure_id = erasure.id AND NOT on_hold GROUP BY 1
+        ) AS touched
     )
     WHERE id = :id AND finished_at IS NULL AND collected_at IS NOT NULL AND NOT EXISTS (
         SELECT 1 FROM erased_recording WHERE erasure_id = erasure.id AND NOT on_hold AND verified_at IS NULL
@@ -108,6 +109,7 @@ async def collect(db: Database, erasure_id: UUID, recording_id: UUID) -> None:
             names = select(col(StoredObject.name)).where(col(StoredObject.recording_id) == recording_id)
             noted["objects"] = (await session.execute(names.order_by(col(StoredObject.name)))).scalars().all()
             noted["deleted_at"] = recording.deleted_at
+            noted["purged_before"] = (await session.execute(_tallied(recording))).scalar_one()
             key = delete(IdempotencyKey).where(col(IdempotencyKey.recording_id) == recording_id)
             await session.execute(key)
         await session.execute(
@@ -115,6 +117,13 @@ async def collect(db: Database, erasure_id: UUID, recording_id: UUID) -> None:
             .values(erasure_id=erasure_id, recording_id=recording_id, **noted)
             .on_conflict_do_nothing()
         )
+
+
+def _tallied(recording: Recording) -> Select[int]:
+    """How many recordings of its tenant that were accepted in the same hour are purged."""
+    return select(func.coalesce(func.sum(Tally.purged), 0)).where(
+        col(Tally.hour) == hour_of(recording), col(Tally.tenant_id) == recording.tenant_id
+    )
 
 
 async def end_collecting(db: Database, erasure_id: UUID) -> None:

@@ -33,7 +33,8 @@ class Subject(StrEnum):
 
 
 class Erasure(SQLModel, table=True):
-    """One request. `tallied`: of how many erased recordings the tallies know, once it is finished."""
+    """One request. `purged_before` and `purged_after`: what the tallies said of the hours in which the erased recordings
+    were accepted, when the erasure came by and once it is finished."""
 
     __tablename__ = "erasure"
     __table_args__ = (Index("ix_erasure_running", "id", postgresql_where=text("finished_at IS NULL")),)
@@ -45,11 +46,13 @@ class Erasure(SQLModel, table=True):
     requested_at: datetime = Field(default=None, sa_column_kwargs={"server_default": text("now()")})
     collected_at: datetime | None = None
     finished_at: datetime | None = None
-    tallied: int | None = Field(default=None, sa_type=BigInteger)
+    purged_before: int | None = Field(default=None, sa_type=BigInteger)
+    purged_after: int | None = Field(default=None, sa_type=BigInteger)
 
 
 class ErasedRecording(SQLModel, table=True):
-    """A recording that an erasure came by. `objects` are the names of all that storage had, or could yet get, of it."""
+    """A recording that an erasure came by. `objects` are the names of all that storage had, or could yet get, of it;
+    `purged_before` is what the tallies said of its hour then."""
 
     __tablename__ = "erased_recording"
 
@@ -61,6 +64,7 @@ class ErasedRecording(SQLModel, table=True):
     purged_at: datetime | None = None
     verified_at: datetime | None = None
     objects: list[str] = Field(default_factory=list, sa_type=ARRAY(Text))
+    purged_before: int | None = Field(default=None, sa_type=BigInteger)
 
 
 class Preview(NamedTuple):

@@ -191,3 +191,8 @@ class Tally(SQLModel, table=True):
     tenant_id: UUID = Field(primary_key=True)
     status: Status = Field(primary_key=True, sa_type=enum_type(Status))
     purged: int = Field(default=0, sa_type=BigInteger)
+
+
+def hour_of(recording: Recording) -> datetime:
+    """The hour under which a recording is tallied: that in which it was accepted."""
+    return recording.created_at.replace(minute=0, second=0, microsecond=0)

@@ -11,7 +11,7 @@ import structlog
 from models import erasing
 from models.db import Database
 from models.erasure import Erasure
-from storage.protocol import Refused, Storage, StorageError
+from storage.protocol import Refused, Storage
 
 BATCH = 100
 LOOKUPS = 10  # recordings whose objects are looked up at once
@@ -20,16 +20,19 @@ log = structlog.get_logger()
 
 
 async def advance(db: Database, storage: Storage) -> bool:
-    """Do a part of every erasure that is not finished. True when more can be done at once. Raises StorageError."""
+    """Do a part of every erasure that is not finished. True when more can be done at once.
+
+    Raises what database and storage raise, once every erasure had its turn: what holds up one holds up no other.
+    """
     more = False
-    away: StorageError | None = None
+    failed: Exception | None = None
     for erasure in await erasing.running(db):
         try:
             more |= await _advance(db, storage, erasure)
-        except StorageError as error:
-            away = error  # the others have recordings to delete all the same
-    if away is not None:
-        raise away
+        except Exception as error:
+            failed = error
+    if failed is not None:
+        raise failed
     return more
 
 

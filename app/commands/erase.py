@@ -61,7 +61,7 @@ def command(
         raise Exit("give one of --session, --fingerprint, --user, --project, --tenant, --show", USAGE)
     with connect(url, api_key) as client:
         if show is None:
-            seen = client.erase(subject, dry_run=True)
+            seen = client.erase(subject, dry_run=True) if dry_run or not yes else {}
             if dry_run:
                 terminal.write_json(seen) if as_json else terminal.print_line(_previewed(seen))
                 return

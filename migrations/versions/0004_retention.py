@@ -38,7 +38,8 @@ def upgrade() -> None:
         ),
         sa.Column("collected_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("tallied", sa.BigInteger(), nullable=True),
+        sa.Column("purged_before", sa.BigInteger(), nullable=True),
+        sa.Column("purged_after", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(["tenant_id"], ["tenant.id"], name=op.f("fk_erasure_tenant_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_erasure")),
     )
@@ -55,6 +56,7 @@ def upgrade() -> None:
         sa.Column("purged_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("verified_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("objects", sa.ARRAY(sa.Text()), nullable=False),
+        sa.Column("purged_before", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(["erasure_id"], ["erasure.id"], name=op.f("fk_erased_recording_erasure_id")),
         sa.PrimaryKeyConstraint("erasure_id", "recording_id", name=op.f("pk_erased_recording")),
     )

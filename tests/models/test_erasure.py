@@ -63,6 +63,10 @@ async def progress(db: Database, hand: Deckhand, asked: Erasure) -> Progress:
     return found
 
 
+def tallies(of: Progress) -> tuple[int | None, int | None]:
+    return of.erasure.purged_before, of.erasure.purged_after
+
+
 async def count(db: Database, query: str) -> int:
     async with db.autocommit() as connection:
         return int((await connection.execute(text(f"SELECT count(*) FROM {query}"))).scalar_one())
@@ -206,8 +210,30 @@ async def test_two_erasures_of_the_same_at_once_both_end(database: Database, han
     for asked in both:
         at_the_end = await progress(database, hand, asked)
         assert at_the_end[1:] == (6, 6, 0)
-        assert at_the_end.erasure.tallied == 6
+        assert tallies(at_the_end) == (0, 6)
     assert await count(database, "tally") == 1
+
+
+async def test_the_tallies_before_and_after_are_those_of_the_hours_it_touched(
+    database: Database, hand: Deckhand
+) -> None:
+    earlier = await accepted(database, hand)
+    await deletion.delete_recording(database, hand.tenant_id, earlier)
+    await purge(database, earlier)
+    another_hour = await accepted(database, hand)
+    async with database.transaction() as session:
+        await session.execute(text("UPDATE recording SET created_at = created_at - interval '3 hours'"))
+    await deletion.delete_recording(database, hand.tenant_id, another_hour)
+    await purge(database, another_hour)
+
+    ids = [await of_session(database, hand) for _ in range(3)]
+    asked = await requested(database, hand)
+    for id_ in ids:  # the first is gone before the others are found
+        await erasing.collect(database, asked.id, id_)
+        await purge(database, id_)
+    await erasing.end_collecting(database, asked.id)
+    assert await certify(database, asked)
+    assert tallies(await progress(database, hand, asked)) == (1, 4)
 
 
 async def test_a_tally_that_lacks_a_recording_is_told(database: Database, hand: Deckhand) -> None:
@@ -218,7 +244,7 @@ async def test_a_tally_that_lacks_a_recording_is_told(database: Database, hand: 
     async with database.transaction() as session:
         await session.execute(text("UPDATE tally SET purged = purged - 1"))
     assert await certify(database, asked)
-    assert (await progress(database, hand, asked)).erasure.tallied == 2
+    assert tallies(await progress(database, hand, asked)) == (0, 2)
 
 
 async def test_a_row_that_is_left_anywhere_keeps_it_from_being_verified(
