@@ -5,11 +5,9 @@ recording's lock, or only where it was not made yet.
 """
 
 from collections.abc import Collection, Sequence
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, delete, func, select, text, update
-from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
 from models import deletion, ledger, lifecycle
@@ -98,25 +96,24 @@ async def collect(db: Database, erasure_id: UUID, recording_id: UUID) -> None:
     """
     async with db.transaction() as session:
         recording = await lifecycle.lock(session, recording_id, deleted=True)
-        if recording is None:
-            return  # purged meanwhile
-        on_hold = recording.held_at is not None
-        noted: dict[str, Any] = {"on_hold": on_hold, "accepted_at": recording.created_at, "objects": []}
-        if not on_hold:
+        if recording is None or await session.get(ErasedRecording, (erasure_id, recording_id)) is not None:
+            return  # purged meanwhile, or another dispatcher was faster
+        note = ErasedRecording(
+            erasure_id=erasure_id, recording_id=recording_id, accepted_at=recording.created_at
+        )
+        if recording.held_at is not None:
+            note.on_hold = True
+        else:
             if recording.deleted_at is None:
                 await deletion.hide(session, recording)
                 await session.refresh(recording)
             names = select(col(StoredObject.name)).where(col(StoredObject.recording_id) == recording_id)
-            noted["objects"] = (await session.execute(names.order_by(col(StoredObject.name)))).scalars().all()
-            noted["deleted_at"] = recording.deleted_at
-            noted["purged_before"] = (await session.execute(_tallied(recording))).scalar_one()
-            key = delete(IdempotencyKey).where(col(IdempotencyKey.recording_id) == recording_id)
-            await session.execute(key)
-        await session.execute(
-            insert(ErasedRecording)
-            .values(erasure_id=erasure_id, recording_id=recording_id, **noted)
-            .on_conflict_do_nothing()
-        )
+            note.objects = list((await session.execute(names.order_by(col(StoredObject.name)))).scalars())
+            note.deleted_at = recording.deleted_at
+            note.purged_before = (await session.execute(_tallied(recording))).scalar_one()
+            key = col(IdempotencyKey.recording_id) == recording_id
+            await session.execute(delete(IdempotencyKey).where(key))
+        session.add(note)
 
 
 def _tallied(recording: Recording) -> Select[int]:
