@@ -27,6 +27,7 @@ HINTS: dict[str | int, str] = {
     "not_ready": "wait for it with `tapedeck show --wait`",
     "recording_failed": "see `tapedeck show`; `tapedeck retry` puts it back to work",
     "not_failed": "only a failed recording can be retried",
+    "on_hold": "see `tapedeck hold --release`",
     "video_not_found": "see `tapedeck show`",
 }
 NO_HINTS: dict[str | int, str] = {}  # for storage, which knows nothing of keys and of our limits

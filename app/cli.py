@@ -29,6 +29,8 @@ COMMANDS = {
     "video": "app.commands.video",
     "retry": "app.commands.retry",
     "delete": "app.commands.delete",
+    "hold": "app.commands.hold",
+    "erase": "app.commands.erase",
     "doctor": "app.commands.doctor",
 }
 # name: the module whose COMMANDS are its sub-commands

@@ -5,7 +5,7 @@ Blocking: a command does one thing at a time, and a person waits for it.
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from ipaddress import ip_address
 from typing import Any, BinaryIO, NamedTuple, Self
@@ -20,6 +20,7 @@ from app.answers import Unreachable as Unreachable
 from app.recording_file import Upload
 
 API = "/api/v1/recordings"
+ERASURES = "/api/v1/erasures"
 TERMINAL = ("ready", "failed")
 HOLD_S = 20  # how long one request for a status may wait for its change
 
@@ -150,6 +151,25 @@ class Client:
     def delete(self, recording_id: UUID) -> None:
         """Delete a recording."""
         self._send("DELETE", f"/{recording_id}")
+
+    def hold(self, recording_id: UUID) -> None:
+        """Put a recording on hold."""
+        self._send("PUT", f"/{recording_id}/hold")
+
+    def release(self, recording_id: UUID) -> None:
+        """Release a recording."""
+        self._send("DELETE", f"/{recording_id}/hold")
+
+    def erase(self, subject: Mapping[str, str], *, dry_run: bool = False) -> dict[str, Any]:
+        """Ask for an erasure of this subject; with `dry_run` what it would find."""
+        request = {**subject, "dry_run": dry_run}
+        return decoded(self._ask(self._http, "POST", ERASURES, json=request), dict[str, Any])
+
+    def erasure(self, erasure_id: UUID, cursor: str | None = None) -> dict[str, Any]:
+        """How far an erasure is; once it is done its certificate, with the page of recordings from `cursor` on."""
+        params = {"cursor": cursor} if cursor else {}
+        answer = self._ask(self._http, "GET", f"{ERASURES}/{erasure_id}", params=params)
+        return decoded(answer, dict[str, Any])
 
     def retry(self, recording_id: UUID) -> None:
         """Put a failed recording back to work."""

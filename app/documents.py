@@ -42,6 +42,13 @@ class Retried(msgspec.Struct):
     status: Status
 
 
+class Hold(msgspec.Struct):
+    """Whether nothing may delete a recording, and since when."""
+
+    on_hold: bool
+    since: Timestamp | None
+
+
 class FailureDocument(msgspec.Struct):
     """Why a recording failed; rely on `code`."""
 

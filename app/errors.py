@@ -40,6 +40,7 @@ class Code(StrEnum):
     NOT_READY = "not_ready"
     RECORDING_FAILED = "recording_failed"
     NOT_FAILED = "not_failed"
+    ON_HOLD = "on_hold"
     PAYLOAD_EXPIRED = "payload_expired"
     NO_VIDEO_EXPECTED = "no_video_expected"
     VIDEO_NOT_UPLOADED = "video_not_uploaded"
@@ -67,6 +68,7 @@ STATUS: dict[Code, HTTPStatus] = {
     Code.NOT_READY: HTTPStatus.CONFLICT,
     Code.RECORDING_FAILED: HTTPStatus.CONFLICT,
     Code.NOT_FAILED: HTTPStatus.CONFLICT,
+    Code.ON_HOLD: HTTPStatus.CONFLICT,
     Code.PAYLOAD_EXPIRED: HTTPStatus.CONFLICT,
     Code.NO_VIDEO_EXPECTED: HTTPStatus.CONFLICT,
     Code.VIDEO_NOT_UPLOADED: HTTPStatus.CONFLICT,

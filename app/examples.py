@@ -1,5 +1,7 @@
 """Examples for the OpenAPI document: real requests and answers, in full."""
 
+from typing import Any
+
 RECORDING_ID = "019a2b4c-1d7e-7c3a-9f10-5b6f2f1f9a01"
 NEXT_ID = "019a2b4b-77aa-7d21-8a52-0c4e5d6f7a88"
 
@@ -123,6 +125,60 @@ STATUS = {
 LIST = {"recordings": [RECORDING], "next_cursor": NEXT_ID}
 
 RETRIED = {"id": RECORDING_ID, "status": "processing"}
+
+HOLD = {"on_hold": True, "since": "2026-05-04T12:00:00Z"}
+NO_HOLD = {"on_hold": False, "since": None}
+
+ERASURE_PREVIEW = {"dry_run": True, "recordings": 1, "on_hold": 1, "bytes": 5301454}
+ERASURE_RUNNING: dict[str, Any] = {
+    "id": "019a2b60-3f1c-7a55-8d21-7c0f4e2b9d13",
+    "state": "running",
+    "subject": {"kind": "session_id", "value": "sess_8f3a2c1b"},
+    "requested_at": "2026-05-04T12:00:00Z",
+    "finished_at": None,
+    "found": 0,
+    "erased": 0,
+    "held": 0,
+    "on_hold": [],
+    "certificate": None,
+}
+ERASURE_DONE = ERASURE_RUNNING | {
+    "state": "done",
+    "finished_at": "2026-05-04T12:00:04.120Z",
+    "found": 2,
+    "erased": 1,
+    "held": 1,
+    "on_hold": [NEXT_ID],
+    "certificate": {
+        "verified_at": "2026-05-04T12:00:04.120Z",
+        "tables": [
+            "recording",
+            "payload",
+            "tape",
+            "object",
+            "job",
+            "job_history",
+            "mask_request",
+            "idempotency_key",
+        ],
+        "tallies": {
+            "before": {"recordings": 1, "purged": 0},
+            "after": {"recordings": 0, "purged": 1},
+            "unchanged": True,
+        },
+        "recordings": [
+            {
+                "id": RECORDING_ID,
+                "accepted_at": "2026-05-04T10:02:31.204Z",
+                "deleted_at": "2026-05-04T12:00:00.310Z",
+                "purged_at": "2026-05-04T12:00:00.902Z",
+                "objects": 3,
+                "verified_at": "2026-05-04T12:00:04.101Z",
+            }
+        ],
+        "next_cursor": None,
+    },
+}
 
 EVENTS = UPLOAD["events"]
 

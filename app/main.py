@@ -13,7 +13,7 @@ from litestar.exceptions import HTTPException
 from litestar.response import Redirect
 from litestar.types import ASGIApp, ControllerRouterHandler, Receive, Send
 
-from app import health, openapi, playback, recordings, video
+from app import erasures, health, hold, openapi, playback, recordings, video
 from app.budget import ByteBudget
 from app.cors import Cors
 from app.errors import answer
@@ -76,12 +76,23 @@ def create_app(settings: Settings) -> Web:
     )
     api = Router(
         recordings.PATH,
-        route_handlers=[*recordings.HANDLERS, *playback.HANDLERS, *video.HANDLERS],
+        route_handlers=[*recordings.HANDLERS, *playback.HANDLERS, *video.HANDLERS, *hold.HANDLERS],
         tags=["Recordings"],
         security=openapi.SECURITY,
     )
+    erasing = Router(
+        erasures.PATH, route_handlers=erasures.HANDLERS, tags=["Erasures"], security=openapi.SECURITY
+    )
     litestar = Litestar(
-        route_handlers=[api, front_page, health.health, health.ready, openapi.document, *_mounts(storage)],
+        route_handlers=[
+            api,
+            erasing,
+            front_page,
+            health.health,
+            health.ready,
+            openapi.document,
+            *_mounts(storage),
+        ],
         exception_handlers={HTTPException: answer, Exception: answer},
         lifespan=[partial(_running, services=services, redis_url=settings.redis_url)],
         openapi_config=openapi.CONFIG,

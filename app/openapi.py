@@ -12,6 +12,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.plugins import ScalarRenderPlugin
 from litestar.openapi.spec import (
     Components,
+    Example,
     License,
     OpenAPIMediaType,
     OpenAPIResponse,
@@ -50,6 +51,12 @@ def problems(*codes: Code) -> dict[int, ResponseSpec]:
     }
 
 
+def also(status: int, shape: type[Any], description: str, example: dict[str, Any]) -> dict[int, ResponseSpec]:
+    """Another success of an operation."""
+    shown: list[Example] = [Shown(id="example", value=example)]
+    return {status: ResponseSpec(shape, generate_examples=False, description=description, examples=shown)}
+
+
 def _problem(code: Code) -> dict[str, Any]:
     said = _SAID.get(code)
     error = ApiError(code, *said) if isinstance(said, tuple) else (said or ApiError(code))
@@ -81,6 +88,7 @@ _SAID: dict[Code, tuple[str] | ApiError] = {
     Code.VIDEO_ALREADY_CONFIRMED: ("The video was confirmed already; it cannot be replaced.",),
     Code.PAYLOAD_TOO_LARGE: ("The body is larger than 67108864 bytes as sent.",),
     Code.NOT_READY: ("This recording has not been processed yet.",),
+    Code.ON_HOLD: ("This recording is on hold: release it first.",),
     Code.RECORDING_FAILED: ("This recording failed before there was anything to read: no_valid_events.",),
 }
 
@@ -269,6 +277,49 @@ RETRY = _operation(
     content={JSON: _shown(retried=examples.RETRIED)},
 )
 DELETE = _operation("Delete a recording", success=HTTPStatus.NO_CONTENT, description="Gone.")
+HOLD = _operation("Put a recording on hold", success=HTTPStatus.NO_CONTENT, description="Nothing deletes it.")
+RELEASE = _operation("Release a recording", success=HTTPStatus.NO_CONTENT, description="It may be deleted.")
+READ_HOLD = _operation(
+    "Read a recording's hold",
+    description="Whether it is on hold.",
+    headers=("Cache-Control", "Vary"),
+    content={JSON: _shown(on_hold=examples.HOLD, released=examples.NO_HOLD)},
+)
+_ID = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.UUID)
+_SUBJECT_TEXT = Schema(type=OpenAPIType.STRING, min_length=1, max_length=500)
+ERASE = _operation(
+    "Erase everything of a subject",
+    success=HTTPStatus.ACCEPTED,
+    description="It goes on by itself; `Location` says how far it is, and has the certificate in the end.",
+    headers=("Location", "Retry-After", "Cache-Control"),
+    content={JSON: _shown(running=examples.ERASURE_RUNNING)},
+    body=RequestBody(
+        required=True,
+        content={
+            JSON: _shown(
+                Schema(
+                    type=OpenAPIType.OBJECT,
+                    description="Exactly one subject. tenant_id must be the key's own.",
+                    properties={
+                        "session_id": _SUBJECT_TEXT,
+                        "fingerprint": _SUBJECT_TEXT,
+                        "user_id": _ID,
+                        "project_id": _ID,
+                        "tenant_id": _ID,
+                        "dry_run": _flag("Only say what would be erased."),
+                    },
+                ),
+                session={"session_id": "sess_8f3a2c1b"},
+            )
+        },
+    ),
+)
+READ_ERASURE = _operation(
+    "Read an erasure",
+    description="How far it is; once it is done, its certificate.",
+    headers=("Retry-After", "Cache-Control"),
+    content={JSON: _shown(done=examples.ERASURE_DONE, running=examples.ERASURE_RUNNING)},
+)
 
 
 def _operation_id(handler: HTTPRouteHandler, method: Method, _: Any) -> str:
@@ -290,6 +341,7 @@ CONFIG = CompleteConfig(
     operation_id_creator=_operation_id,
     tags=[
         Tag("Recordings", "Create, watch, read and remove recordings."),
+        Tag("Erasures", "Erase everything of somebody, with a certificate."),
         Tag("Operations", "How the service is."),
     ],
     components=Components(

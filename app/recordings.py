@@ -206,13 +206,17 @@ async def retry_recording(request: ApiRequest, recording_id: FromPath[UUID]) -> 
     "/{recording_id:uuid}",
     guards=[needs(Scope.MANAGE)],
     operation_class=openapi.DELETE,
-    responses=openapi.problems(Code.NOT_FOUND),
+    responses=openapi.problems(Code.NOT_FOUND, Code.ON_HOLD),
 )
 async def delete_recording(request: ApiRequest, recording_id: FromPath[UUID]) -> None:
     """Delete a recording: gone from every read at once; what was stored of it is removed soon after."""
     services = services_of(request)
     structlog.contextvars.bind_contextvars(recording_id=str(recording_id))
-    if not await deletion.delete_recording(services.db, request.auth.tenant_id, recording_id):
+    try:
+        found = await deletion.delete_recording(services.db, request.auth.tenant_id, recording_id)
+    except deletion.OnHold:
+        raise ApiError(Code.ON_HOLD, "This recording is on hold: release it first.") from None
+    if not found:
         raise not_found()
     services.doorbell.ring()
 

@@ -19,6 +19,7 @@ from models.db import Database
 from models.tenancy import HINT_CHARS, ApiKey, Project, Scope, Tenant, User, hash_secret, new_secret
 
 NAME_CHARS = 200
+RETENTION_MAX_DAYS = 36500
 EMAIL_CHARS = 254  # RFC 5321, section 4.5.3.1.3, without the angle brackets
 
 
@@ -87,6 +88,21 @@ async def create_project(db: Database, tenant_id: UUID, name: str) -> Project:
         if await session.get(Tenant, tenant_id) is None:
             raise Absent("tenant", f"there is no tenant {tenant_id}")
         session.add(project)
+    return project
+
+
+async def set_retention(db: Database, project_id: UUID, days: float | None) -> Project:
+    """From the next sweep on the project's recordings are deleted so many days after they were accepted; None: never.
+
+    Raises Refused.
+    """
+    if days is not None and not 0 < days <= RETENTION_MAX_DAYS:
+        raise Refused("retention", f"must be more than 0 and at most {RETENTION_MAX_DAYS} days, or none")
+    async with db.transaction() as session:
+        project = await session.get(Project, project_id, with_for_update=True)
+        if project is None:
+            raise Absent("project", f"there is no project {project_id}")
+        project.retention_days = days
     return project
 
 

@@ -1,9 +1,11 @@
-"""Deleting a recording: hidden from every read at once, then purged, and counted, once."""
+"""Deleting a recording: hidden from every read at once, then purged, and counted, once. Unless it is on hold."""
 
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, delete, func, null, select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from models import ledger, lifecycle
@@ -11,23 +13,59 @@ from models.db import Database
 from models.job import JobKind
 from models.ledger import Claim, ClaimLost
 from models.object import StoredObject, bury
-from models.recording import Payload, Recording, Tally, Tape
+from models.recording import MaskRequest, Payload, Recording, Tally, Tape, hour_of
+
+
+class OnHold(Exception):
+    """The recording is on hold: nothing deletes it."""
 
 
 async def delete_recording(db: Database, tenant_id: UUID, recording_id: UUID) -> bool:
-    """Hide a recording from every read at once, and owe it a purge. False when there is none."""
+    """Hide a recording from every read at once, and owe it a purge. False when there is none. Raises OnHold."""
     async with db.transaction() as session:
         recording = await lifecycle.lock(session, recording_id)
         if recording is None or recording.tenant_id != tenant_id:
             return False
-        await lifecycle.change(session, recording_id, deleted_at=func.clock_timestamp())
-        await ledger.cancel(session, recording_id)
-        stored = (recording.tape_name, recording.sidecar_name, recording.video_name, recording.upload_name)
-        await bury(session, stored)
-        await session.execute(delete(Tape).where(col(Tape.recording_id) == recording_id))
-        await session.execute(delete(Payload).where(col(Payload.recording_id) == recording_id))
-        await ledger.add(session, JobKind.PURGE, tenant_id=tenant_id, recording_id=recording_id)
+        await hide(session, recording)
         return True
+
+
+async def hide(session: AsyncSession, recording: Recording) -> None:
+    """From the commit on nobody reads this locked recording, and a purge is owed to it. Raises OnHold."""
+    if recording.held_at is not None:
+        raise OnHold
+    await lifecycle.change(session, recording.id, deleted_at=func.clock_timestamp())
+    await ledger.cancel(session, recording.id)
+    stored = (recording.tape_name, recording.sidecar_name, recording.video_name, recording.upload_name)
+    await bury(session, stored)
+    for table in (Tape, Payload, MaskRequest):
+        await session.execute(delete(table).where(col(table.recording_id) == recording.id))
+    await ledger.add(session, JobKind.PURGE, tenant_id=recording.tenant_id, recording_id=recording.id)
+
+
+async def hold(db: Database, tenant_id: UUID, recording_id: UUID) -> bool:
+    """Nothing deletes this recording any more. Again: it is on hold since the first time. False when there is none."""
+    return await _set_hold(db, tenant_id, recording_id, func.coalesce(col(Recording.held_at), func.now()))
+
+
+async def release(db: Database, tenant_id: UUID, recording_id: UUID) -> bool:
+    """The recording may be deleted again, and is when its time is over. False when there is none."""
+    return await _set_hold(db, tenant_id, recording_id, null())
+
+
+async def _set_hold(db: Database, tenant_id: UUID, recording_id: UUID, held_at: ColumnElement[Any]) -> bool:
+    held = (
+        update(Recording)
+        .where(
+            col(Recording.id) == recording_id,
+            col(Recording.tenant_id) == tenant_id,
+            col(Recording.deleted_at).is_(None),
+        )
+        .values(held_at=held_at)
+        .returning(col(Recording.id))
+    )
+    async with db.transaction() as session:
+        return (await session.execute(held)).one_or_none() is not None
 
 
 async def commit_purged(db: Database, claim: Claim) -> float:
@@ -49,10 +87,9 @@ async def commit_purged(db: Database, claim: Claim) -> float:
             delay_s = max(float(wait_s), 0) + 1
             await ledger.continue_later(session, claim, delay_s=delay_s)
             return delay_s
-        hour = recording.created_at.replace(minute=0, second=0, microsecond=0)
         await session.execute(
             insert(Tally)
-            .values(hour=hour, tenant_id=recording.tenant_id, status=recording.status, purged=1)
+            .values(hour=hour_of(recording), tenant_id=recording.tenant_id, status=recording.status, purged=1)
             .on_conflict_do_update(
                 index_elements=["hour", "tenant_id", "status"], set_={"purged": col(Tally.purged) + 1}
             )

@@ -285,6 +285,11 @@ async def prune(session: AsyncSession, *, older_s: float, limit: int) -> int:
     return await _count(session, delete(FinishedJob).where(col(FinishedJob.id).in_(old)))
 
 
+async def forget(session: AsyncSession, recording_ids: Collection[UUID]) -> None:
+    """Forget the finished jobs of these recordings."""
+    await session.execute(delete(FinishedJob).where(col(FinishedJob.recording_id).in_(recording_ids)))
+
+
 async def _move_to_history(session: Session, which: str, value: UUID, state: JobState) -> int:
     return await _count(session, _to_history(which), {"value": value, "state": state.value})
 

@@ -211,7 +211,8 @@ async def settle(
             if failure.code is FailureCode.VIDEO_MISSING:  # what was confirmed is gone: another may come
                 await ledger.cancel(session, recording_id, JobKind.VERIFY_VIDEO)
                 await change(session, recording_id, upload_generation=None)
-            elif failure.code is FailureCode.VIDEO_TOO_LARGE:  # not worth its storage: it would fail again
+            elif failure.code is FailureCode.VIDEO_TOO_LARGE and recording.held_at is None:
+                # not worth its storage: it would fail again
                 await bury(session, [recording.upload_name])
                 await change(session, recording_id, upload_name=None)
             await fail(session, recording, failure.code, failure.message)

@@ -78,6 +78,8 @@ class Recording(SQLModel, table=True):
             postgresql_where=text("fingerprint IS NOT NULL"),
         ),
         Index("ix_recording_failed", "failure_at", postgresql_where=text("status = 'failed'")),
+        Index("ix_recording_user", "tenant_id", "user_id", "id"),
+        Index("ix_recording_deleted", "tenant_id", "id", postgresql_where=text("deleted_at IS NOT NULL")),
     )
 
     id: UUID = Field(default_factory=new_id, primary_key=True)
@@ -124,6 +126,9 @@ class Recording(SQLModel, table=True):
     created_at: datetime = Field(default=None, sa_column_kwargs={"server_default": text("now()")})
     updated_at: datetime = Field(default=None, sa_column_kwargs={"server_default": text("now()")})
     deleted_at: datetime | None = None
+    held_at: datetime | None = Field(
+        default=None, description="since when nothing may delete it; null: it is not on hold"
+    )
 
 
 class Payload(SQLModel, table=True):
@@ -162,10 +167,13 @@ class Tape(SQLModel, table=True):
 
 
 class IdempotencyKey(SQLModel, table=True):
-    """The first answer to an Idempotency-Key. No foreign key to the recording: it outlives deletion."""
+    """The first answer to an Idempotency-Key. No foreign key to the recording: it outlives deletion, not erasure."""
 
     __tablename__ = "idempotency_key"
-    __table_args__ = (Index("ix_idempotency_key_created_at", "created_at"),)
+    __table_args__ = (
+        Index("ix_idempotency_key_created_at", "created_at"),
+        Index("ix_idempotency_key_recording_id", "recording_id"),
+    )
 
     project_id: UUID = Field(primary_key=True)
     key: str = Field(primary_key=True)
@@ -183,3 +191,8 @@ class Tally(SQLModel, table=True):
     tenant_id: UUID = Field(primary_key=True)
     status: Status = Field(primary_key=True, sa_type=enum_type(Status))
     purged: int = Field(default=0, sa_type=BigInteger)
+
+
+def hour_of(recording: Recording) -> datetime:
+    """The hour under which a recording is tallied: that in which it was accepted."""
+    return recording.created_at.replace(minute=0, second=0, microsecond=0)

@@ -1,4 +1,4 @@
-"""What time itself makes due: objects nobody refers to, payloads kept long enough, keys and history to forget.
+"""What time itself makes due: objects nobody refers to, recordings and payloads kept long enough, keys to forget.
 
 Each function takes a bounded batch, so that no transaction is long; call again while it returns as much as it may.
 """
@@ -63,13 +63,38 @@ async def forget_objects(db: Database, names: Sequence[str]) -> None:
         )
 
 
+async def expired_recordings(db: Database, *, limit: int) -> Sequence[tuple[UUID, UUID]]:
+    """(tenant_id, id) of recordings that their project keeps no longer: `limit` of each project at most, oldest first.
+
+    Ids sort by the time they were made, so the index that lists a project's recordings finds them; a recording
+    whose id and `created_at` disagree is kept until both say that its time is over.
+    """
+    statement = text(
+        """
+        SELECT expired.tenant_id, expired.id FROM project
+        CROSS JOIN LATERAL (SELECT now() - make_interval(secs => retention_days * 86400) AS before) AS kept
+        CROSS JOIN LATERAL (
+            SELECT recording.tenant_id, recording.id FROM recording
+            WHERE recording.tenant_id = project.tenant_id AND project_id = project.id
+              AND deleted_at IS NULL AND held_at IS NULL AND created_at < before
+              AND recording.id < CAST(rpad(lpad(to_hex(greatest(
+                  0, floor(extract(epoch FROM before) * 1000))::bigint), 12, '0'), 32, '0') AS uuid)
+            ORDER BY recording.id LIMIT :limit
+        ) AS expired
+        WHERE retention_days IS NOT NULL
+        """
+    )
+    async with db.autocommit() as connection:
+        return [(row.tenant_id, row.id) for row in await connection.execute(statement, {"limit": limit})]
+
+
 async def drop_failed_payloads(db: Database, *, days: float, limit: int) -> int:
     """Drop payloads and uploads of recordings that failed more than `days` ago. Returns of how many recordings."""
     statement = text(
         """
         WITH old AS (
             SELECT recording.id, upload_name FROM recording
-            WHERE status = 'failed' AND failure_at < now() - make_interval(secs => :seconds)
+            WHERE status = 'failed' AND failure_at < now() - make_interval(secs => :seconds) AND held_at IS NULL
               AND (upload_name IS NOT NULL
                    OR EXISTS (SELECT 1 FROM payload WHERE payload.recording_id = recording.id))
             ORDER BY failure_at LIMIT :limit FOR UPDATE OF recording SKIP LOCKED

@@ -61,6 +61,9 @@ class Project(SQLModel, table=True):
         sa_type=enum_type(IpAddresses),
         sa_column_kwargs={"server_default": "full"},
     )
+    retention_days: float | None = Field(
+        default=None, description="recordings are deleted so long after they were accepted; null: never"
+    )
     created_at: datetime = Field(default=None, sa_column_kwargs={"server_default": text("now()")})
 
     @property

@@ -18,12 +18,13 @@ from redis.exceptions import RedisError
 
 import logs
 import settings
-from models import ledger, lifecycle, sweep
+from models import deletion, ledger, lifecycle, sweep
 from models.db import UnsafeServer, is_away
 from models.doorbell import Listener
 from models.job import JobKind
 from settings import Settings, SettingsError
 from storage.protocol import StorageError
+from workers import erasures
 from workers.actors import message_for, redis_broker
 from workers.expired import delete_expired
 from workers.failures import LOST
@@ -57,6 +58,7 @@ class Dispatcher:
         sweeps = (
             self._delete_objects,
             self._tools.storage.sweep,
+            self._delete_expired_recordings,
             self._drop_failed_payloads,
             self._forget_idempotency_keys,
             self._prune,
@@ -64,6 +66,7 @@ class Dispatcher:
         steps = [
             self._ring_when_due(),
             self._repeat(self._rescue, self._settings.poll_s),
+            self._repeat(self._erase, self._settings.poll_s),
             *(self._repeat(step, self._settings.sweep_s) for step in sweeps),
         ]
         tasks = {asyncio.create_task(step) for step in steps}
@@ -128,8 +131,19 @@ class Dispatcher:
                 if verdict is not None:
                     log.warning("job_lost", verdict=str(verdict), **ids)
 
+    async def _erase(self) -> None:
+        while await erasures.advance(self._tools.db, self._tools.storage):
+            pass
+
     async def _delete_objects(self) -> None:
         await delete_expired(self._tools.db, self._tools.storage)
+
+    async def _delete_expired_recordings(self) -> None:
+        while expired := await sweep.expired_recordings(self._tools.db, limit=BATCH):
+            for tenant_id, recording_id in expired:
+                with contextlib.suppress(deletion.OnHold):  # since a moment ago
+                    await deletion.delete_recording(self._tools.db, tenant_id, recording_id)
+            log.info("expired_recordings_deleted", count=len(expired))
 
     async def _drop_failed_payloads(self) -> None:
         days = self._settings.failed_payload_days

@@ -9,12 +9,17 @@ from app.commands import describe, terminal
 from app.commands.database import Tenant, on_database
 from app.commands.options import Json
 from app.documents import timestamp
+from app.exits import USAGE, Exit
 from models import administration
 from models.tenancy import Project
 
-HELP = "Projects of a tenant: make and list them."
+HELP = "Projects of a tenant: make and list them, say how long they keep recordings."
 
 Name = Annotated[str, typer.Argument(help="What to call it.")]
+ProjectId = Annotated[UUID, typer.Argument(metavar="ID", help="The project, as `projects list` shows it.")]
+Days = Annotated[
+    str, typer.Argument(metavar="DAYS|none", help="How long, from when a recording was accepted.")
+]
 OfTenant = Annotated[UUID, typer.Option("--tenant", metavar="ID", help="Whose project it is.")]
 
 
@@ -39,7 +44,23 @@ def show(tenant: Tenant = None, as_json: Json = False) -> None:
     if as_json:
         terminal.write_json({"projects": [_document(project) for project in found]})
         return
-    terminal.print_table(("id", "name", "tenant", "created"), map(_cells, found))
+    terminal.print_table(("id", "name", "tenant", "keeps recordings", "created"), map(_cells, found))
+
+
+def retention(project_id: ProjectId, days: Days, as_json: Json = False) -> None:
+    """Say how many days a project keeps its recordings: older ones are deleted, from the dispatcher's next sweep on.
+
+    With --json: what `projects list` tells of it.
+    """
+    try:
+        kept = None if days == "none" else float(days)
+    except ValueError:
+        raise Exit("DAYS: must be a number, or none", USAGE) from None
+    project = on_database(lambda db: administration.set_retention(db, project_id, kept))
+    if as_json:
+        terminal.write_json(_document(project))
+    else:
+        terminal.print_line(project.id, project.name, f"keeps recordings {_kept(project)}")
 
 
 def _document(project: Project) -> dict[str, Any]:
@@ -47,12 +68,18 @@ def _document(project: Project) -> dict[str, Any]:
         "id": str(project.id),
         "tenant_id": str(project.tenant_id),
         "name": project.name,
+        "retention_days": project.retention_days,
         "created_at": timestamp(project.created_at),
     }
 
 
 def _cells(project: Project) -> tuple[object, ...]:
-    return project.id, project.name, project.tenant_id, describe.moment(timestamp(project.created_at))
+    created = describe.moment(timestamp(project.created_at))
+    return project.id, project.name, project.tenant_id, _kept(project), created
 
 
-COMMANDS = {"create": create, "list": show}
+def _kept(project: Project) -> str:
+    return "for ever" if project.retention_days is None else f"{project.retention_days:g} days"
+
+
+COMMANDS = {"create": create, "list": show, "retention": retention}

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from app.exits import Exit
+from app.exits import USAGE, Exit
 
 ANY_WIDTH = 1 << 20  # columns: nothing is cut short; a narrow terminal wraps
 
@@ -81,6 +81,14 @@ def say(message: str) -> None:
 def say_waiting(reason: str, seconds: float) -> None:
     """Why a request waits before it is sent again."""
     say(f"{reason}; trying again in {seconds:.1f} s")
+
+
+def confirm(question: str, *, otherwise: str) -> None:
+    """Go on only when the person says yes. Raises Exit, which says `otherwise`."""
+    if not sys.stdin.isatty():
+        raise Exit("there is nobody to ask: use --yes", USAGE)
+    if not typer.confirm(question, err=True):
+        raise Exit(otherwise)
 
 
 class Tally:

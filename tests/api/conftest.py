@@ -15,6 +15,7 @@ from models.retry import Policy
 from settings import Settings
 from storage.open import open_storage
 from storage.protocol import Storage
+from tests.api.erasing import Hands
 from tests.api.served import Served, served
 from tests.api.tenants import new_tenant
 from tests.api.videos import Videos
@@ -120,6 +121,12 @@ def process_it(database: Database, storage: Storage) -> Process:
             )
 
     return run
+
+
+@pytest.fixture
+def hands(database: Database, storage: Storage) -> Hands:
+    """Dispatcher and workers, as far as erasures need them, on the storage of `web`."""
+    return Hands(database, storage)
 
 
 @pytest.fixture(params=["local", "gcs"])

@@ -8,17 +8,18 @@ import openapi_spec_validator
 import pytest
 from jsonschema import Draft202012Validator
 
-from app import documents, examples
+from app import documents, erasure_documents, examples
 from app.cors import EXPOSED
 from app.errors import STATUS, Code, Problem
 from app.recordings import IDEMPOTENCY_KEY_MAX
 from models.job import JobKind
 from replay.envelope import decode_upload
 from tests.api.conftest import Process
+from tests.api.erasing import ERASURES, Hands, erase
 from tests.api.test_create import PATH
 from tests.api.test_read import create, id_in
 from tests.api.videos import Videos
-from tests.factories import events, upload
+from tests.factories import Deckhand, events, upload
 
 
 @pytest.fixture
@@ -50,6 +51,8 @@ def check_answer(document: dict[str, Any], answer: httpx.Response) -> None:
     if path.startswith(f"{PATH}/"):
         recording_id = path.removeprefix(f"{PATH}/").partition("/")[0]
         path = path.replace(recording_id, "{recording_id}")
+    if path.startswith(f"{ERASURES}/"):
+        path = f"{ERASURES}/{{erasure_id}}"
     said = operations(document)[f"{method} {path}"]["responses"][str(answer.status_code)]
     of_interest = {name.lower() for name in EXPOSED.split(", ")} | {"content-encoding", "www-authenticate"}
     assert set(answer.headers) & of_interest <= {name.lower() for name in said["headers"]}
@@ -132,6 +135,33 @@ async def test_real_answers_are_as_it_says(
     await get(api, path, 404)
 
 
+async def test_holds_and_erasures_are_as_it_says(
+    api: httpx.AsyncClient,
+    process_it: Process,
+    document: dict[str, Any],
+    hand: Deckhand,
+    hands: Hands,
+) -> None:
+    paths = [await create(api) for _ in range(2)]
+    for path in paths:
+        await process_it(id_in(path))
+    for method in ("GET", "PUT", "GET"):
+        check_answer(document, await api.request(method, f"{paths[0]}/hold"))
+    check_answer(document, await api.delete(paths[0]))
+    subject = {"user_id": str(hand.api_key.user_id)}
+    check_answer(document, await erase(api, **subject, dry_run=True))
+    started = await erase(api, **subject)
+    check_answer(document, started)
+    where = started.headers["Location"]
+    check_answer(document, await api.get(where))
+    await hands.finish()
+    done = await api.get(where)
+    assert done.json()["certificate"]["recordings"]
+    check_answer(document, done)
+    check_answer(document, await erase(api))
+    check_answer(document, await api.delete(f"{paths[0]}/hold"))
+
+
 async def test_a_failed_recording_is_as_it_says(
     api: httpx.AsyncClient, process_it: Process, document: dict[str, Any]
 ) -> None:
@@ -183,6 +213,11 @@ async def test_every_operation_is_there(document: dict[str, Any]) -> None:
         f"POST {path}/{{recording_id}}/confirm-video",
         f"POST {path}/{{recording_id}}/video-upload-url",
         f"GET {path}/{{recording_id}}/video",
+        f"GET {path}/{{recording_id}}/hold",
+        f"PUT {path}/{{recording_id}}/hold",
+        f"DELETE {path}/{{recording_id}}/hold",
+        "POST /api/v1/erasures",
+        "GET /api/v1/erasures/{erasure_id}",
         "GET /health",
         "GET /ready",
     }
@@ -281,6 +316,11 @@ async def test_the_examples_are_what_the_service_takes_and_gives(
         (examples.UPLOAD_URL, documents.UploadUrl),
         (examples.AWAITING_VIDEO, documents.RecordingDocument),
         (examples.RETRIED, documents.Retried),
+        (examples.HOLD, documents.Hold),
+        (examples.NO_HOLD, documents.Hold),
+        (examples.ERASURE_PREVIEW, erasure_documents.ErasurePreview),
+        (examples.ERASURE_RUNNING, erasure_documents.ErasureDocument),
+        (examples.ERASURE_DONE, erasure_documents.ErasureDocument),
     ):
         assert msgspec.to_builtins(msgspec.convert(example, type_)) == example
 

@@ -243,6 +243,28 @@ async def test_a_password_is_asked_for_twice_at_a_terminal(admin: Tapedeck, db: 
     assert PasswordHasher().verify(user.password_hash, "correct horse battery")
 
 
+async def test_a_project_is_told_how_long_it_keeps_recordings(admin: Tapedeck) -> None:
+    tenant = (await admin("tenants", "create", "Kim's shop", "--json")).json["id"]
+    project = (await admin("projects", "create", "Checkout", "--tenant", tenant, "--json")).json
+    assert project["retention_days"] is None
+    said = await admin("projects", "retention", project["id"], "90")
+    assert (said.status, said.out.decode()) == (0, f"{project['id']}  Checkout  keeps recordings 90 days\n")
+    assert "90 days" in (await admin("projects", "list", "--tenant", tenant)).out.decode()
+    for days, ends in (("0", 1), ("36501", 1), ("-1", 2), ("a month", 2)):
+        said = await admin("projects", "retention", project["id"], days)
+        assert (said.status, said.out) == (ends, b"")
+    said = await admin("projects", "retention", "--", project["id"], "-1")
+    assert said.err == "tapedeck: retention: must be more than 0 and at most 36500 days, or none\n"
+    assert (await admin("projects", "retention", project["id"], "0.5", "--json")).json[
+        "retention_days"
+    ] == 0.5
+    said = await admin("projects", "retention", project["id"], "none")
+    assert said.out.decode().endswith("keeps recordings for ever\n")
+    absent = uuid4()
+    said = await admin("projects", "retention", absent, "1")
+    assert said.err == f"tapedeck: project: there is no project {absent}; see `tapedeck projects list`\n"
+
+
 async def test_what_a_project_or_a_user_belongs_to_must_be_there(admin: Tapedeck) -> None:
     absent = uuid4()
     said = await admin("projects", "create", "Shop", "--tenant", absent)
