@@ -12,6 +12,10 @@ class Truncated(Exception):
     """A stream that ends inside a frame, or holds none."""
 
 
+class BadStream(Exception):
+    """A stream that cannot be had whole. The message goes on after what it is the stream of."""
+
+
 class Inflater:
     """Frames, one after the other, fed in chunks that are split anywhere."""
 
@@ -44,3 +48,18 @@ def inflate(chunks: Iterable[bytes]) -> Iterator[bytes]:
     for chunk in chunks:
         yield from inflater.feed(chunk)
     inflater.finish()
+
+
+def inflated(chunks: Iterable[bytes], max_bytes: int) -> bytearray:
+    """All that a stream decodes to. Raises BadStream."""
+    whole = bytearray()
+    try:
+        for piece in inflate(chunks):
+            whole += piece
+            if len(whole) > max_bytes:
+                raise BadStream("decompresses to more than is allowed")
+    except Truncated:
+        raise BadStream("ends too early") from None
+    except zstandard.ZstdError as error:
+        raise BadStream(f"cannot be decompressed: {error}") from None
+    return whole

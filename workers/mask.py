@@ -1,8 +1,112 @@
-"""The job `mask`: what a recording keeps is masked again, by its project's policy and by the rules that were asked for."""
+"""The job `mask`: what a recording keeps is masked again, by its project's policy and by the rules that were asked for.
 
+Tape and sidecar are made anew, whoever reads them meanwhile; a payload that is kept for a retry is masked in its place.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import zstandard
+
+from models import masking, payload
+from models.ledger import ClaimLost
 from models.lifecycle import Work
+from models.masking import Kept, Masked, NewTape
+from models.object import ObjectKind
+from models.recording import Recording
+from replay.cut import whole
+from replay.index import Index
+from replay.inflate import BadStream, inflated
+from replay.mask import Masker
+from replay.plan import BadRecording
+from replay.remask import remask, remask_payload
+from replay.tape import LEVEL
+from workers.spool import Spool
 from workers.tools import Tools
 
 
+@dataclass(frozen=True)
+class _Loaded:
+    """What is kept of a recording, compressed: of its tape, its sidecar, and each batch of its payload."""
+
+    tape: list[bytes]
+    sidecar: list[bytes]
+    batches: dict[int, list[bytes]]
+
+
 async def mask(work: Work, tools: Tools) -> None:
-    raise NotImplementedError
+    """Run the job. Raises BadRecording, ClaimLost, NoTurn, and what database and storage raise."""
+    kept = await masking.kept(tools.db, work.claim.recording_id, work.claim.tenant_id)
+    if kept is None:
+        raise ClaimLost
+    with Spool(work) as spool:
+        async with tools.turn(tools.planning):
+            loaded = await _load(tools, kept)
+            masked = await spool.in_thread(
+                lambda: _mask(kept, loaded, spool, max_bytes=tools.max_events_bytes)
+            )
+        if masked.tape:
+            await spool.put(tools)
+    await masking.commit_masked(tools.db, work.claim, masked)
+
+
+async def _load(tools: Tools, kept: Kept) -> _Loaded:
+    id_, tape, sidecar = kept.recording.id, list[bytes](), list[bytes]()
+    if kept.tape and kept.recording.sidecar_name:
+        frame_bytes = whole(Index.decode(kept.tape.index)).stored_bytes
+        tape = [c async for c in tools.storage.read(kept.tape.name, 0, frame_bytes)]
+        sidecar = [c async for c in tools.storage.read(kept.recording.sidecar_name)]
+    numbers = await payload.batches(tools.db, id_)
+    return _Loaded(tape, sidecar, {n: [c async for c in payload.chunks(tools.db, id_, n)] for n in numbers})
+
+
+def _mask(kept: Kept, loaded: _Loaded, spool: Spool, *, max_bytes: int) -> Masked:
+    """What happens in the thread: everything that holds the whole recording is gone when it returns."""
+    masker = Masker(kept.privacy)
+    counts = Counter[str]()
+    navigations, new = None, None
+    if kept.tape:
+        json_bytes = whole(Index.decode(kept.tape.index)).json_bytes
+        tape = _inflated("tape", spool.until_stopped(loaded.tape), json_bytes)
+        sidecar = _inflated("sidecar", spool.until_stopped(loaded.sidecar), max_bytes)
+        try:
+            again = remask(tape, sidecar, masker)
+        except msgspec.DecodeError as error:
+            raise _unreadable(f"The tape is not what was stored: {error}.") from error
+        if again.masked:
+            counts.update(again.masked)
+            put = spool.add(ObjectKind.TAPE, again.tape()), spool.add(ObjectKind.SIDECAR, again.sidecar())
+            new = NewTape(*put, again.index.encode())
+        navigations = msgspec.to_builtins(again.navigations)
+    batches: dict[int, bytes] = {}
+    for number, chunks in loaded.batches.items():
+        body = _inflated("payload", spool.until_stopped(chunks), max_bytes)
+        if found := remask_payload(body, masker):
+            counts.update(found)
+            batches[number] = zstandard.compress(body, LEVEL)
+    if not navigations:  # of the events: then they are the client's
+        navigations, found = _navigations(kept.recording, masker)
+        counts.update({} if batches else found)  # a payload holds them, too
+    return Masked(kept, counts, navigations, new, batches)
+
+
+def _navigations(recording: Recording, masker: Masker) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    """What the client said of pages, masked, as if nothing else had been sent; and what was masked."""
+    sent = {"started_at": recording.started_at, "events": [], "has_video": True}
+    body = bytearray(msgspec.json.encode({**sent, "navigations": recording.navigations}))
+    found = remask_payload(body, masker)
+    return msgspec.json.decode(body)["navigations"], found
+
+
+def _inflated(what: str, chunks: Iterable[bytes], max_bytes: int) -> bytearray:
+    try:
+        return inflated(chunks, max_bytes)
+    except BadStream as bad:
+        raise _unreadable(f"The {what} {bad}.") from None
+
+
+def _unreadable(message: str) -> BadRecording:
+    return BadRecording("payload_unreadable", message)
