@@ -124,6 +124,25 @@ LIST = {"recordings": [RECORDING], "next_cursor": NEXT_ID}
 
 RETRIED = {"id": RECORDING_ID, "status": "processing"}
 
+MASK_ORDER = {
+    "rules": {
+        "patterns": [{"name": "order", "pattern": "ORD-[0-9]{6}"}],
+        "selectors": [".salary", "[data-pii]"],
+        "keys": ["ssn", "date_of_birth"],
+    }
+}
+
+MASKING = {"id": RECORDING_ID, "status": "ready", "masking": "pending"}
+
+MASK_DRY_RUN = {
+    "dry_run": True,
+    "masked": {"pattern:order": 1, "key:ssn": 1},
+    "places": [
+        {"where": "events[12].data.text", "rule": "pattern:order"},
+        {"where": "console[0].args[1]", "rule": "key:ssn"},
+    ],
+}
+
 EVENTS = UPLOAD["events"]
 
 EVENT_LINES = (

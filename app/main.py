@@ -13,7 +13,7 @@ from litestar.exceptions import HTTPException
 from litestar.response import Redirect
 from litestar.types import ASGIApp, ControllerRouterHandler, Receive, Send
 
-from app import health, openapi, playback, recordings, video
+from app import health, masking, openapi, playback, recordings, video
 from app.budget import ByteBudget
 from app.cors import Cors
 from app.errors import answer
@@ -76,7 +76,7 @@ def create_app(settings: Settings) -> Web:
     )
     api = Router(
         recordings.PATH,
-        route_handlers=[*recordings.HANDLERS, *playback.HANDLERS, *video.HANDLERS],
+        route_handlers=[*recordings.HANDLERS, *playback.HANDLERS, *video.HANDLERS, *masking.HANDLERS],
         tags=["Recordings"],
         security=openapi.SECURITY,
     )

@@ -21,13 +21,13 @@ from litestar.openapi.spec import (
     SecurityScheme,
     Tag,
 )
-from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
+from litestar.openapi.spec.enums import OpenAPIType
 from litestar.types import Method
 
 from app import examples
 from app.errors import PROBLEM_JSON, STATUS, ApiError, Code, Problem
+from app.openapi_bodies import EVENT, MASK_ORDER, UPLOAD, array
 from app.openapi_complete import CompleteConfig, Shown, header_objects
-from replay.envelope import NAME_MAX, SAFE_INTEGER
 
 JSON, NDJSON = "application/json", "application/x-ndjson"
 ALWAYS = (Code.UNAUTHORIZED, Code.FORBIDDEN, Code.INTERNAL_ERROR, Code.UNAVAILABLE)
@@ -134,71 +134,6 @@ def _shown(schema: Schema | None = None, **shown: Any) -> OpenAPIMediaType:
     )
 
 
-_OBJECT = Schema(type=OpenAPIType.OBJECT, additional_properties=True)
-_STRING = Schema(type=OpenAPIType.STRING)
-_COUNT = Schema(type=OpenAPIType.INTEGER, minimum=0, maximum=SAFE_INTEGER)
-_TIME = Schema(
-    type=OpenAPIType.STRING, format=OpenAPIFormat.DATE_TIME, description="ISO 8601 with an offset."
-)
-_EVENT = Schema(
-    type=OpenAPIType.OBJECT,
-    description="An rrweb event.",
-    properties={
-        "type": _COUNT,
-        "timestamp": Schema(type=OpenAPIType.NUMBER, description="Unix milliseconds."),
-        "data": Schema(),
-    },
-    required=["type", "timestamp"],
-    additional_properties=True,
-)
-
-
-def _flag(description: str) -> Schema:
-    return Schema(type=OpenAPIType.BOOLEAN, default=False, description=description)
-
-
-def _array(items: Schema, description: str) -> Schema:
-    return Schema(type=OpenAPIType.ARRAY, items=items, description=description)
-
-
-_UPLOAD = Schema(
-    type=OpenAPIType.OBJECT,
-    required=["started_at", "events"],
-    description="Unknown fields are ignored.",
-    properties={
-        "name": Schema(type=OpenAPIType.STRING, max_length=NAME_MAX),
-        "started_at": _TIME,
-        "ended_at": Schema(
-            type=OpenAPIType.STRING, format=OpenAPIFormat.DATE_TIME, description="Not before started_at."
-        ),
-        "duration_ms": _COUNT,
-        "event_count": _COUNT,
-        "events": _array(
-            Schema(one_of=[_EVENT, Schema(type=OpenAPIType.STRING, description="A packed event.")]),
-            "Empty only with has_video. An event that is defective in itself is counted as rejected while processing.",
-        ),
-        "navigations": _array(
-            Schema(
-                type=OpenAPIType.OBJECT,
-                required=["url", "timestamp_ms"],
-                properties={"url": _STRING, "timestamp_ms": Schema(type=OpenAPIType.NUMBER)},
-            ),
-            "timestamp_ms counts from the start.",
-        ),
-        "project_id": Schema(
-            type=OpenAPIType.STRING, format=OpenAPIFormat.UUID, description="Default: the key's project."
-        ),
-        "has_video": _flag(
-            "A video follows: the answer says where to PUT it, and confirm-video that it is there."
-        ),
-        "has_audio": _flag("Whether the video has sound."),
-        "open": _flag("Not supported yet."),
-        "console_logs": _array(_OBJECT, "As the page's console had them."),
-        "network_logs": _array(_OBJECT, "Requests that the page made."),
-        "client_info": _OBJECT,
-    },
-)
-
 CREATE = _operation(
     "Create a recording",
     success=HTTPStatus.CREATED,
@@ -208,7 +143,7 @@ CREATE = _operation(
     body=RequestBody(
         required=True,
         description="May come with Content-Encoding gzip, deflate or zstd.",
-        content={JSON: _shown(_UPLOAD, recording=examples.UPLOAD)},
+        content={JSON: _shown(UPLOAD, recording=examples.UPLOAD)},
     ),
 )
 LIST = _operation(
@@ -229,7 +164,7 @@ EVENTS = _operation(
     description="The events, in playing order.",
     headers=("ETag", "Content-Encoding", "Content-Length", "Cache-Control", "Vary"),
     content={
-        JSON: _shown(_array(_EVENT, "The normalized rrweb events."), events=examples.EVENTS),
+        JSON: _shown(array(EVENT, "The normalized rrweb events."), events=examples.EVENTS),
         NDJSON: _shown(
             Schema(type=OpenAPIType.STRING, description="One event a line."), lines=examples.EVENT_LINES
         ),
@@ -267,6 +202,23 @@ RETRY = _operation(
     description="Back at work.",
     headers=("Location", "Retry-After"),
     content={JSON: _shown(retried=examples.RETRIED)},
+)
+MASK = _operation(
+    "Mask a recording",
+    success=HTTPStatus.ACCEPTED,
+    description="It will be masked; `Location` says how far that is.",
+    headers=("Location", "Retry-After"),
+    content={JSON: _shown(pending=examples.MASKING)},
+    body=RequestBody(
+        description="Without a body: by the project's policy as it is now.",
+        content={JSON: _shown(MASK_ORDER, rules=examples.MASK_ORDER)},
+    ),
+)
+MASKING = _operation(
+    "Watch a recording being masked",
+    description="How far that is.",
+    headers=("Retry-After", "Cache-Control"),
+    content={JSON: _shown(done=examples.MASKING | {"masking": "done"})},
 )
 DELETE = _operation("Delete a recording", success=HTTPStatus.NO_CONTENT, description="Gone.")
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -17,6 +18,7 @@ from sqlmodel import col
 
 from models.db import Database
 from models.tenancy import HINT_CHARS, ApiKey, Project, Scope, Tenant, User, hash_secret, new_secret
+from replay.privacy import IpAddresses, Masking, Rules
 
 NAME_CHARS = 200
 EMAIL_CHARS = 254  # RFC 5321, section 4.5.3.1.3, without the angle brackets
@@ -90,6 +92,33 @@ async def create_project(db: Database, tenant_id: UUID, name: str) -> Project:
     return project
 
 
+async def project(db: Database, project_id: UUID) -> Project:
+    """One project. Raises Absent."""
+    async with db.reading() as session:
+        return _there(await session.get(Project, project_id), project_id)
+
+
+async def set_privacy(
+    db: Database,
+    project_id: UUID,
+    *,
+    masking: Masking | None = None,
+    rules: Rules | None = None,
+    ip_addresses: IpAddresses | None = None,
+) -> Project:
+    """Change what is masked of a project's recordings from now on; None leaves a setting. `rules` are checked already.
+
+    What is kept stays as it is until somebody has it masked. Raises Absent.
+    """
+    given = {"masking": masking, "mask_rules": rules, "ip_addresses": ip_addresses}
+    async with db.transaction() as session:
+        project = _there(await session.get(Project, project_id, with_for_update=True), project_id)
+        for name, value in given.items():
+            if value is not None:
+                setattr(project, name, msgspec.to_builtins(value))
+    return project
+
+
 async def users(db: Database, tenant_id: UUID | None = None) -> Sequence[User]:
     """A tenant's users, or all; oldest first."""
     wanted = select(User).where(*_of(tenant_id, User.tenant_id)).order_by(col(User.id))
@@ -104,9 +133,7 @@ async def create_user(
     signs in as them. Raises Refused."""
     email = _email(email)
     async with db.transaction() as session:
-        project = await session.get(Project, project_id)
-        if project is None:
-            raise Absent("project", f"there is no project {project_id}")
+        project = _there(await session.get(Project, project_id), project_id)
         user = User(
             tenant_id=project.tenant_id,
             default_project_id=project.id,
@@ -204,6 +231,12 @@ async def _user(session: AsyncSession, email: str, *, shared: bool) -> User:
     if user is None:
         raise Absent("user", f"there is no user {email}")
     return user
+
+
+def _there(project: Project | None, project_id: UUID) -> Project:
+    if project is None:
+        raise Absent("project", f"there is no project {project_id}")
+    return project
 
 
 def _of(tenant_id: UUID | None, column: Any) -> Iterable[ColumnElement[bool]]:

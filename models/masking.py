@@ -83,11 +83,11 @@ async def ask(db: Database, tenant_id: UUID, recording_id: UUID, rules: Rules) -
         return recording.status
 
 
-async def progress(db: Database, tenant_id: UUID, recording_id: UUID) -> Progress | None:
-    """How far the requests for a recording are; None when there is no such recording."""
+async def progress(db: Database, tenant_id: UUID, recording_id: UUID) -> tuple[Status, Progress] | None:
+    """A recording's status, and how far the requests for it are; None when there is no such recording."""
     job = (col(Job.recording_id) == recording_id) & (col(Job.kind) == JobKind.MASK)
     asked = exists().where(col(MaskRequest.recording_id) == recording_id)
-    wanted = select(asked, exists().where(job, col(Job.state) == JobState.DEAD)).where(
+    wanted = select(col(Recording.status), asked, exists().where(job, col(Job.state) == JobState.DEAD)).where(
         col(Recording.id) == recording_id,
         col(Recording.tenant_id) == tenant_id,
         col(Recording.deleted_at).is_(None),
@@ -96,8 +96,8 @@ async def progress(db: Database, tenant_id: UUID, recording_id: UUID) -> Progres
         found = (await connection.execute(wanted)).one_or_none()
     if found is None:
         return None
-    is_open, is_dead = found
-    return Progress.DONE if not is_open else Progress.FAILED if is_dead else Progress.PENDING
+    status, is_open, is_dead = found
+    return status, Progress.DONE if not is_open else Progress.FAILED if is_dead else Progress.PENDING
 
 
 async def kept(db: Database, recording_id: UUID, tenant_id: UUID) -> Kept | None:

@@ -1,6 +1,6 @@
 """zstd streams, decompressed in bounded steps."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import zstandard
 
@@ -50,11 +50,14 @@ def inflate(chunks: Iterable[bytes]) -> Iterator[bytes]:
     inflater.finish()
 
 
-def inflated(chunks: Iterable[bytes], max_bytes: int) -> bytearray:
-    """All that a stream decodes to. Raises BadStream."""
+def inflated(
+    chunks: Iterable[bytes], max_bytes: int, take: Callable[[int], object] = lambda _: None
+) -> bytearray:
+    """All that a stream decodes to. `take` hears how many bytes more are to be held, and may refuse. Raises BadStream."""
     whole = bytearray()
     try:
         for piece in inflate(chunks):
+            take(len(piece))
             whole += piece
             if len(whole) > max_bytes:
                 raise BadStream("decompresses to more than is allowed")

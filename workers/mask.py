@@ -4,7 +4,8 @@ Tape and sidecar are made anew, whoever reads them meanwhile; a payload that is 
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from models.masking import Kept, Masked, NewTape
 from models.object import ObjectKind
 from models.recording import Recording
 from replay.cut import whole
+from replay.envelope import BadEnvelope
 from replay.index import Index
 from replay.inflate import BadStream, inflated
 from replay.mask import Masker
@@ -70,12 +72,10 @@ def _mask(kept: Kept, loaded: _Loaded, spool: Spool, *, max_bytes: int) -> Maske
     navigations, new = None, None
     if kept.tape:
         json_bytes = whole(Index.decode(kept.tape.index)).json_bytes
-        tape = _inflated("tape", spool.until_stopped(loaded.tape), json_bytes)
-        sidecar = _inflated("sidecar", spool.until_stopped(loaded.sidecar), max_bytes)
-        try:
-            again = remask(tape, sidecar, masker)
-        except msgspec.DecodeError as error:
-            raise _unreadable(f"The tape is not what was stored: {error}.") from error
+        with _reading("sidecar"):
+            sidecar = inflated(spool.until_stopped(loaded.sidecar), max_bytes)
+        with _reading("tape"):
+            again = remask(inflated(spool.until_stopped(loaded.tape), json_bytes), sidecar, masker)
         if again.masked:
             counts.update(again.masked)
             put = spool.add(ObjectKind.TAPE, again.tape()), spool.add(ObjectKind.SIDECAR, again.sidecar())
@@ -83,8 +83,10 @@ def _mask(kept: Kept, loaded: _Loaded, spool: Spool, *, max_bytes: int) -> Maske
         navigations = msgspec.to_builtins(again.navigations)
     batches: dict[int, bytes] = {}
     for number, chunks in loaded.batches.items():
-        body = _inflated("payload", spool.until_stopped(chunks), max_bytes)
-        if found := remask_payload(body, masker):
+        with _reading("payload"):
+            body = inflated(spool.until_stopped(chunks), max_bytes)
+            found = remask_payload(body, masker)
+        if found:
             counts.update(found)
             batches[number] = zstandard.compress(body, LEVEL)
     if not navigations:  # of the events: then they are the client's
@@ -101,12 +103,12 @@ def _navigations(recording: Recording, masker: Masker) -> tuple[list[dict[str, A
     return msgspec.json.decode(body)["navigations"], found
 
 
-def _inflated(what: str, chunks: Iterable[bytes], max_bytes: int) -> bytearray:
+@contextmanager
+def _reading(what: str) -> Iterator[None]:
+    """What cannot be read now never can: bad input."""
     try:
-        return inflated(chunks, max_bytes)
+        yield
     except BadStream as bad:
-        raise _unreadable(f"The {what} {bad}.") from None
-
-
-def _unreadable(message: str) -> BadRecording:
-    return BadRecording("payload_unreadable", message)
+        raise BadRecording("payload_unreadable", f"The {what} {bad}.") from None
+    except (BadEnvelope, msgspec.DecodeError) as error:
+        raise BadRecording("payload_unreadable", f"The {what} is not what was stored: {error}.") from error

@@ -57,6 +57,11 @@ async def state(db: Database, recording_id: UUID, kind: JobKind = JobKind.MASK) 
     return job.state if job else None
 
 
+async def progress(db: Database, hand: Deckhand, recording_id: UUID) -> Progress | None:
+    found = await masking.progress(db, hand.tenant_id, recording_id)
+    return found and found[1]
+
+
 async def open_rules(db: Database) -> list[Any]:
     async with db.autocommit() as connection:
         return list((await connection.execute(text("SELECT rules FROM mask_request ORDER BY id"))).scalars())
@@ -68,7 +73,7 @@ async def test_a_commit_switches_to_the_masked_tape_and_keeps_the_rest(
     id_ = await ready(database, hand)
     before = await found(database, id_)
     assert await ask(database, hand, id_) is Status.READY
-    assert await masking.progress(database, hand.tenant_id, id_) is Progress.PENDING
+    assert await progress(database, hand, id_) is Progress.PENDING
     work = await claimed(database, id_)
     assert (await found(database, id_)).status is Status.READY
     made = await masked(database, hand, work)
@@ -88,7 +93,7 @@ async def test_a_commit_switches_to_the_masked_tape_and_keeps_the_rest(
     states = await objects(database)
     assert [states[name or ""] for name in (before.tape_name, before.sidecar_name)] == ["dead", "dead"]
     assert [states[name] for name in work.objects.values()] == ["live", "live"]
-    assert await masking.progress(database, hand.tenant_id, id_) is Progress.DONE
+    assert await progress(database, hand, id_) is Progress.DONE
     assert await state(database, id_) is None
     with pytest.raises(ClaimLost):
         await masking.commit_masked(database, work.claim, made)
@@ -111,7 +116,7 @@ async def test_where_nothing_was_masked_nothing_changes(database: Database, hand
     made = await masked(database, hand, work, counts={}, tape=None)
     await masking.commit_masked(database, work.claim, made)
     assert await found(database, id_) == before
-    assert await masking.progress(database, hand.tenant_id, id_) is Progress.DONE
+    assert await progress(database, hand, id_) is Progress.DONE
 
 
 async def test_two_requests_at_once_are_one_job_that_knows_both(database: Database, hand: Deckhand) -> None:
@@ -192,7 +197,7 @@ async def test_a_retry_meanwhile_keeps_its_payload_and_the_request(
     assert await state(database, id_) is None
     await lifecycle.commit_processed(database, at_work.claim, processed(at_work))
     assert await state(database, id_) is JobState.DUE
-    assert await masking.progress(database, hand.tenant_id, id_) is Progress.PENDING
+    assert await progress(database, hand, id_) is Progress.PENDING
 
 
 async def test_a_tape_that_came_meanwhile_is_masked_next(database: Database, hand: Deckhand) -> None:
@@ -218,9 +223,9 @@ async def test_a_dead_job_leaves_the_recording_as_it_is_and_asking_again_revives
     assert await settle(database, await claimed(database, id_), FAULT) == Dead()
     recording = await found(database, id_)
     assert (recording.status, recording.failure_code) == (Status.READY, None)
-    assert await masking.progress(database, hand.tenant_id, id_) is Progress.FAILED
+    assert await progress(database, hand, id_) is Progress.FAILED
     await ask(database, hand, id_, IBAN)
-    assert await masking.progress(database, hand.tenant_id, id_) is Progress.PENDING
+    assert await progress(database, hand, id_) is Progress.PENDING
     work = await claimed(database, id_)
     assert work.claim.attempts == 1
     made = await masked(database, hand, work)
@@ -249,7 +254,7 @@ async def test_a_deletion_ends_the_job_and_forgets_what_was_asked_for(
         await masking.commit_masked(database, work.claim, made)
     assert await open_rules(database) == []
     assert await ask(database, hand, id_) is None
-    assert await masking.progress(database, hand.tenant_id, id_) is None
+    assert await progress(database, hand, id_) is None
 
 
 async def test_a_stranger_can_ask_for_nothing(database: Database, hand: Deckhand) -> None:

@@ -134,7 +134,7 @@ async def test_a_failed_recording_of_which_nothing_is_kept_has_nothing_to_mask(
     async with tools.db.transaction() as session:
         await session.execute(text("DELETE FROM payload"))
     await mask(await ask(tools, hand, id_), tools)
-    assert await masking.progress(tools.db, hand.tenant_id, id_) is Progress.DONE
+    assert await masking.progress(tools.db, hand.tenant_id, id_) == (Status.FAILED, Progress.DONE)
 
 
 async def test_the_project_s_policy_of_now_holds_too(tools: Tools, hand: Deckhand) -> None:
@@ -168,4 +168,4 @@ async def test_a_tape_that_cannot_be_read_is_bad_input_and_the_recording_stays(
         await mask(work, tools)
     assert await settle(tools.db, work, failure_of(bad.value)) == Dead()
     assert await found(tools, id_) == before
-    assert await masking.progress(tools.db, hand.tenant_id, id_) is Progress.FAILED
+    assert await masking.progress(tools.db, hand.tenant_id, id_) == (Status.READY, Progress.FAILED)
