@@ -28,6 +28,7 @@ COMMANDS = {
     "logs": "app.commands.logs",
     "video": "app.commands.video",
     "retry": "app.commands.retry",
+    "mask": "app.commands.mask",
     "delete": "app.commands.delete",
     "doctor": "app.commands.doctor",
 }

@@ -1,15 +1,8 @@
 """`tapedeck delete`."""
 
-import sys
-from typing import Annotated
-
-import typer
-
 from app.commands import describe, terminal
-from app.commands.options import ApiKey, Json, RecordingIds, Url, connect
-from app.exits import USAGE, Exit
-
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+from app.commands.options import ApiKey, Json, RecordingIds, Url, Yes, connect
+from app.exits import Exit
 
 
 def command(
@@ -24,11 +17,8 @@ def command(
     With --json: {"deleted": [ID, …]}.
     """
     if not yes:
-        if not sys.stdin.isatty():
-            raise Exit("there is nobody to ask: use --yes", USAGE)
         question = f"Delete {describe.plural(len(recording_ids), 'recording')} for good?"
-        if not typer.confirm(question, err=True):
-            raise Exit("nothing was deleted")
+        terminal.confirm(question, otherwise="nothing was deleted")
     tally, deleted = terminal.Tally(), []
     with connect(url, api_key) as client:
         for recording_id in recording_ids:

@@ -1,20 +1,34 @@
 """`tapedeck projects`."""
 
+from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
+import msgspec
 import typer
 
 from app.commands import describe, terminal
 from app.commands.database import Tenant, on_database
-from app.commands.options import Json
+from app.commands.options import Json, read_rules
 from app.documents import timestamp
 from models import administration
 from models.tenancy import Project
+from replay.privacy import IpAddresses, Masking, Rules
 
-HELP = "Projects of a tenant: make and list them."
+HELP = "Projects of a tenant: make and list them, and say what is masked of their recordings."
+NO_RULES = "none"
 
 Name = Annotated[str, typer.Argument(help="What to call it.")]
+ProjectId = Annotated[UUID, typer.Argument(metavar="PROJECT", help="Its id.")]
+MaskingPolicy = Annotated[
+    Masking | None,
+    typer.Option("--masking", help="strict: all text and input values, too. off: only what the rules name."),
+]
+RulesFile = Annotated[
+    str | None,
+    typer.Option("--rules", metavar=f"FILE|{NO_RULES}", help="Rules of its own (JSON; see docs/privacy.md)."),
+]
+Ip = Annotated[IpAddresses | None, typer.Option("--ip", help="What is kept of addresses in client_info.")]
 OfTenant = Annotated[UUID, typer.Option("--tenant", metavar="ID", help="Whose project it is.")]
 
 
@@ -39,7 +53,37 @@ def show(tenant: Tenant = None, as_json: Json = False) -> None:
     if as_json:
         terminal.write_json({"projects": [_document(project) for project in found]})
         return
-    terminal.print_table(("id", "name", "tenant", "created"), map(_cells, found))
+    terminal.print_table(("id", "name", "tenant", "masking", "rules", "ip", "created"), map(_cells, found))
+
+
+def privacy(
+    project: ProjectId,
+    masking: MaskingPolicy = None,
+    rules: RulesFile = None,
+    ip: Ip = None,
+    as_json: Json = False,
+) -> None:
+    """Show or change what is masked of a project's recordings before they are stored.
+
+    What is stored already stays as it is: see `tapedeck mask`. With --json: what `projects list` tells of it.
+    """
+    given = None if rules is None else Rules() if rules == NO_RULES else read_rules(Path(rules))
+    if masking is None and given is None and ip is None:
+        found = on_database(lambda db: administration.project(db, project))
+    else:
+        found = on_database(
+            lambda db: administration.set_privacy(db, project, masking=masking, rules=given, ip_addresses=ip)
+        )
+    if as_json:
+        terminal.write_json(_document(found))
+        return
+    terminal.print_pairs(
+        [
+            ("masking", found.masking),
+            ("rules", msgspec.json.encode(found.mask_rules).decode() if found.mask_rules else NO_RULES),
+            ("ip", found.ip_addresses),
+        ]
+    )
 
 
 def _document(project: Project) -> dict[str, Any]:
@@ -47,12 +91,17 @@ def _document(project: Project) -> dict[str, Any]:
         "id": str(project.id),
         "tenant_id": str(project.tenant_id),
         "name": project.name,
+        "masking": project.masking,
+        "mask_rules": project.mask_rules,
+        "ip_addresses": project.ip_addresses,
         "created_at": timestamp(project.created_at),
     }
 
 
 def _cells(project: Project) -> tuple[object, ...]:
-    return project.id, project.name, project.tenant_id, describe.moment(timestamp(project.created_at))
+    created = describe.moment(timestamp(project.created_at))
+    rules = sum(map(len, project.mask_rules.values()))
+    return project.id, project.name, project.tenant_id, project.masking, rules, project.ip_addresses, created
 
 
-COMMANDS = {"create": create, "list": show}
+COMMANDS = {"create": create, "list": show, "privacy": privacy}

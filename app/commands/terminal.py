@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from app.exits import Exit
+from app.exits import USAGE, Exit
 
 ANY_WIDTH = 1 << 20  # columns: nothing is cut short; a narrow terminal wraps
 
@@ -59,6 +59,14 @@ def _print(table: Table) -> None:
         console.print(table)
     sys.stdout.writelines(line.rstrip() + "\n" for line in captured.get().splitlines())
     sys.stdout.flush()
+
+
+def confirm(question: str, *, otherwise: str) -> None:
+    """Ask the person at the terminal. Raises Exit, which says `otherwise`, unless they agree, or when nobody is there."""
+    if not sys.stdin.isatty():
+        raise Exit("there is nobody to ask: use --yes", USAGE)
+    if not typer.confirm(question, err=True):
+        raise Exit(otherwise)
 
 
 def write_json(value: Any) -> None:
