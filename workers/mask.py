@@ -45,7 +45,7 @@ async def mask(work: Work, tools: Tools) -> None:
     if kept is None:
         raise ClaimLost
     with Spool(work) as spool:
-        async with tools.turn(tools.planning):
+        async with tools.turn(tools.masking), tools.turn(tools.planning):
             loaded = await _load(tools, kept)
             masked = await spool.in_thread(
                 lambda: _mask(kept, loaded, spool, max_bytes=tools.max_events_bytes)
