@@ -71,7 +71,7 @@ async def mask_recording(
     async with read_body(request.receive, request.headers, limits, services.budget) as body:
         order = _decode(body)
     if order.dry_run:
-        kept = await masking.kept(services.db, recording_id, tenant_id)
+        kept = await masking.kept(services.db, tenant_id, recording_id)
         if kept is None:
             raise not_found()
         return Response(await try_masking(services, kept, order.rules), status_code=200)

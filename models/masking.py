@@ -100,7 +100,7 @@ async def progress(db: Database, tenant_id: UUID, recording_id: UUID) -> tuple[S
     return status, Progress.DONE if not is_open else Progress.FAILED if is_dead else Progress.PENDING
 
 
-async def kept(db: Database, recording_id: UUID, tenant_id: UUID) -> Kept | None:
+async def kept(db: Database, tenant_id: UUID, recording_id: UUID) -> Kept | None:
     """What there is to mask of a recording, by what was asked for until now; None when there is no such recording."""
     async with db.transaction() as session:
         # Requests first: whoever asked for the project's policy means the one of then, or a later one.

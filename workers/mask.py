@@ -41,7 +41,7 @@ class _Loaded:
 
 async def mask(work: Work, tools: Tools) -> None:
     """Run the job. Raises BadRecording, ClaimLost, NoTurn, and what database and storage raise."""
-    kept = await masking.kept(tools.db, work.claim.recording_id, work.claim.tenant_id)
+    kept = await masking.kept(tools.db, work.claim.tenant_id, work.claim.recording_id)
     if kept is None:
         raise ClaimLost
     with Spool(work) as spool:

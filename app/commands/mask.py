@@ -1,6 +1,6 @@
 """`tapedeck mask`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -53,14 +53,15 @@ def command(
             else describe.plural(len(recording_ids or ()), "recording")
         )
         terminal.confirm(f"Mask {which} for good?", otherwise="nothing was masked")
+    tally = terminal.Tally()
     with connect(url, api_key) as client:
-        found = _of_project(client, project) if project else iter(recording_ids or ())
-        run = _Run(client, wanted, as_json)
-        asked = [id_ for id_ in found if (run.try_one(id_) if dry_run else run.ask(id_, tell=not wait))]
-        if wait and not dry_run:
-            for id_ in asked:
-                run.wait(id_)
-    run.tally.exit()
+        found = _of_project(client, project) if project else recording_ids or ()
+        if dry_run:
+            _each(found, tally, lambda id_: _try(client, id_, wanted, as_json))
+        else:
+            asked = _each(found, tally, lambda id_: _ask(client, id_, wanted, tell=not wait, as_json=as_json))
+            _each(asked if wait else (), tally, lambda id_: _wait(client, id_, as_json))
+    tally.exit()
 
 
 def _of_project(client: Client, project: UUID) -> Iterator[UUID]:
@@ -73,54 +74,47 @@ def _of_project(client: Client, project: UUID) -> Iterator[UUID]:
         terminal.say(f"there are no recordings of project {project}")
 
 
-class _Run:
-    """What is done to each recording, and told of it. Each step returns whether it went well."""
-
-    def __init__(self, client: Client, rules: Rules, as_json: bool) -> None:
-        self.tally = terminal.Tally()
-        self._client = client
-        self._rules = rules
-        self._as_json = as_json
-
-    def try_one(self, id_: UUID) -> bool:
+def _each(ids: Iterable[UUID], tally: terminal.Tally, step: Callable[[UUID], None]) -> list[UUID]:
+    """Take the step for each; returns those for which it went well, the others are told."""
+    done = []
+    for id_ in ids:
         try:
-            answer = self._client.try_mask(id_, self._rules)
+            step(id_)
         except Refused as error:
-            self.tally.failed(id_, error)
-            return False
-        masked, places = answer["masked"], answer["places"]
-        self._tell(
-            {"id": str(id_), "masked": masked, "places": places}, f"would mask {describe.counts(masked)}"
-        )
-        if not self._as_json:
-            for place in places[:PLACES_SHOWN]:
-                terminal.print_line(f"  {place['where']}", place["rule"])
-            if (more := sum(masked.values()) - len(places[:PLACES_SHOWN])) > 0:
-                terminal.print_line(f"  … and {more} more")
-        return True
-
-    def ask(self, id_: UUID, *, tell: bool) -> bool:
-        try:
-            self._client.mask(id_, self._rules)
-        except Refused as error:
-            self.tally.failed(id_, error)
-            return False
-        if tell:
-            self._tell({"id": str(id_)}, "will be masked")
-        return True
-
-    def wait(self, id_: UUID) -> None:
-        try:
-            if self._client.until_masked(id_) == "failed":
-                raise Refused("mask_failed", "the workers' logs say why; asking again tries again")
-            masked = self._client.recording(id_)["masked"]
-        except Refused as error:
-            self.tally.failed(id_, error)
-            return
-        self._tell({"id": str(id_), "masked": masked}, f"masked: {describe.counts(masked)}")
-
-    def _tell(self, document: dict[str, Any], line: str) -> None:
-        if self._as_json:
-            terminal.write_json(document)
+            tally.failed(id_, error)
         else:
-            terminal.print_line(document["id"], line)
+            done.append(id_)
+    return done
+
+
+def _ask(client: Client, id_: UUID, rules: Rules, *, tell: bool, as_json: bool) -> None:
+    client.mask(id_, rules)
+    if tell:
+        _tell({"id": str(id_)}, "will be masked", as_json)
+
+
+def _wait(client: Client, id_: UUID, as_json: bool) -> None:
+    if client.until_masked(id_) == "failed":
+        raise Refused("mask_failed", "the workers' logs say why; asking again tries again")
+    masked = client.recording(id_)["masked"]
+    _tell({"id": str(id_), "masked": masked}, f"masked: {describe.counts(masked)}", as_json)
+
+
+def _try(client: Client, id_: UUID, rules: Rules, as_json: bool) -> None:
+    answer = client.try_mask(id_, rules)
+    masked, places = answer["masked"], answer["places"]
+    document = {"id": str(id_), "masked": masked, "places": places}
+    _tell(document, f"would mask {describe.counts(masked)}", as_json)
+    if as_json:
+        return
+    for place in places[:PLACES_SHOWN]:
+        terminal.print_line(f"  {place['where']}", place["rule"])
+    if (more := sum(masked.values()) - len(places[:PLACES_SHOWN])) > 0:
+        terminal.print_line(f"  … and {more} more")
+
+
+def _tell(document: dict[str, Any], line: str, as_json: bool) -> None:
+    if as_json:
+        terminal.write_json(document)
+    else:
+        terminal.print_line(document["id"], line)

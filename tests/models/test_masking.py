@@ -43,7 +43,7 @@ async def failed(db: Database, hand: Deckhand) -> UUID:
 
 async def masked(db: Database, hand: Deckhand, work: Work, **changes: Any) -> Masked:
     """What the job would make of what there is now: a tape, or without one batch 0 of the payload."""
-    kept = await masking.kept(db, work.claim.recording_id, hand.tenant_id)
+    kept = await masking.kept(db, hand.tenant_id, work.claim.recording_id)
     assert kept
     tape = PutObject(work.objects[ObjectKind.TAPE], 11, 1)
     new = NewTape(tape, PutObject(work.objects[ObjectKind.SIDECAR], 5, 2), b"new index")
@@ -123,7 +123,7 @@ async def test_two_requests_at_once_are_one_job_that_knows_both(database: Databa
     id_ = await ready(database, hand)
     await asyncio.gather(*(ask(database, hand, id_, rules) for rules in (SSN, IBAN)))
     assert await state(database, id_) is JobState.DUE  # there is only one
-    kept = await masking.kept(database, id_, hand.tenant_id)
+    kept = await masking.kept(database, hand.tenant_id, id_)
     assert kept
     assert sorted(kept.privacy.rules.keys) == ["iban", "ssn"]
 
@@ -261,5 +261,5 @@ async def test_a_stranger_can_ask_for_nothing(database: Database, hand: Deckhand
     id_ = await ready(database, hand)
     assert await masking.ask(database, uuid4(), id_, SSN) is None
     assert await masking.progress(database, uuid4(), id_) is None
-    assert await masking.kept(database, id_, uuid4()) is None
+    assert await masking.kept(database, uuid4(), id_) is None
     assert await open_rules(database) == []
