@@ -136,10 +136,10 @@ MASKING = {"id": RECORDING_ID, "status": "ready", "masking": "pending"}
 
 MASK_DRY_RUN = {
     "dry_run": True,
-    "masked": {"pattern:order": 1, "key:ssn": 1},
+    "masked": {"pattern:order": 1, "key": 1},
     "places": [
         {"where": "events[12].data.text", "rule": "pattern:order"},
-        {"where": "console[0].args[1]", "rule": "key:ssn"},
+        {"where": "console[0].args[1]", "rule": "key"},
     ],
 }
 

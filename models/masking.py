@@ -56,10 +56,8 @@ class NewTape:
 
 @dataclass(frozen=True)
 class Masked:
-    """What `mask` made of `kept`. `counts`: what was masked, by rule; nothing has changed without any.
-
-    `payload` holds the batches that did change, compressed.
-    """
+    """What `mask` made of `kept`. `counts`: what was masked, by rule. `tape` and `payload` are what has changed of them:
+    batches, compressed."""
 
     kept: Kept
     counts: Mapping[str, int]
@@ -135,7 +133,7 @@ async def commit_masked(db: Database, claim: Claim, masked: Masked) -> None:
         await ledger.hold(session, claim)
         as_before = recording.tape_name == masked.kept.recording.tape_name
         if as_before and await mask_request.is_owed(session, recording.id):
-            if masked.counts:
+            if masked.counts or masked.navigations != recording.navigations:
                 await _replace(session, recording, claim, masked)
             await mask_request.close(session, masked.kept.requests)
         if await mask_request.is_owed(session, recording.id):

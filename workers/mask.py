@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 import zstandard
@@ -17,7 +16,6 @@ from models.ledger import ClaimLost
 from models.lifecycle import Work
 from models.masking import Kept, Masked, NewTape
 from models.object import ObjectKind
-from models.recording import Recording
 from replay.cut import whole
 from replay.envelope import BadEnvelope
 from replay.index import Index
@@ -90,17 +88,8 @@ def _mask(kept: Kept, loaded: _Loaded, spool: Spool, *, max_bytes: int) -> Maske
             counts.update(found)
             batches[number] = zstandard.compress(body, LEVEL)
     if not navigations:  # of the events: then they are the client's
-        navigations, found = _navigations(kept.recording, masker)
-        counts.update({} if batches else found)  # a payload holds them, too
+        navigations = [{**page, "url": masker.string(page["url"])} for page in kept.recording.navigations]
     return Masked(kept, counts, navigations, new, batches)
-
-
-def _navigations(recording: Recording, masker: Masker) -> tuple[list[dict[str, Any]], dict[str, int]]:
-    """What the client said of pages, masked, as if nothing else had been sent; and what was masked."""
-    sent = {"started_at": recording.started_at, "events": [], "has_video": True}
-    body = bytearray(msgspec.json.encode({**sent, "navigations": recording.navigations}))
-    found = remask_payload(body, masker)
-    return msgspec.json.decode(body)["navigations"], found
 
 
 @contextmanager

@@ -33,7 +33,7 @@ def plural(count: int, what: str) -> str:
 
 
 def counts(found: dict[str, int]) -> str:
-    """`2 card_number, 1 key:ssn`; `nothing`."""
+    """`2 card_number, 1 key`; `nothing`."""
     return ", ".join(f"{count} {what}" for what, count in found.items()) or "nothing"
 
 
