@@ -5,21 +5,30 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-import zstandard
 from sqlalchemy import text
 
 from models import deletion, lifecycle, masking, payload, queries
 from models.db import Database
 from models.job import JobKind, JobState
 from models.ledger import ClaimLost
-from models.lifecycle import Work
-from models.masking import Masked, NewTape, Progress
-from models.object import ObjectKind, PutObject
+from models.masking import Progress
+from models.object import ObjectKind
 from models.recording import CHUNK_BYTES, Status
 from models.retry import Dead
 from replay.privacy import Rules
 from tests.factories import Deckhand, accepted, job_of
-from tests.models.steps import BAD, FAULT, claimed, found, make_due, objects, process, processed, settle
+from tests.models.steps import (
+    BAD,
+    FAULT,
+    claimed,
+    found,
+    make_due,
+    masked,
+    objects,
+    process,
+    processed,
+    settle,
+)
 
 SSN = Rules(keys=("ssn",))
 IBAN = Rules(keys=("iban",))
@@ -39,17 +48,6 @@ async def failed(db: Database, hand: Deckhand) -> UUID:
     id_ = await accepted(db, hand)
     assert await settle(db, await claimed(db, id_), BAD) == Dead()
     return id_
-
-
-async def masked(db: Database, hand: Deckhand, work: Work, **changes: Any) -> Masked:
-    """What the job would make of what there is now: a tape, or without one batch 0 of the payload."""
-    kept = await masking.kept(db, hand.tenant_id, work.claim.recording_id)
-    assert kept
-    tape = PutObject(work.objects[ObjectKind.TAPE], 11, 1)
-    new = NewTape(tape, PutObject(work.objects[ObjectKind.SIDECAR], 5, 2), b"new index")
-    made: dict[str, Any] = {"tape": new} if kept.tape else {"payload": {0: zstandard.compress(b"masked")}}
-    pages = [{"url": "https://x.example/", "timestamp_ms": 0}]
-    return Masked(kept, **{"counts": {"key": 2}, "navigations": pages, **made, **changes})
 
 
 async def state(db: Database, recording_id: UUID, kind: JobKind = JobKind.MASK) -> JobState | None:
