@@ -17,7 +17,7 @@ from replay.cut import whole
 from replay.envelope import BadEnvelope
 from replay.index import Index
 from replay.inflate import BadStream, inflated
-from replay.mask import Masker
+from replay.mask import Masker, masker_of
 from replay.privacy import Rules
 from replay.remask import places, remask_payload
 
@@ -29,7 +29,7 @@ async def try_masking(services: Services, kept: Kept, rules: Rules) -> MaskDryRu
     if kept.tape is None and kept.recording.status is not Status.FAILED:
         detail = "This recording has not been processed yet."
         raise ApiError(Code.NOT_READY, detail, headers={"Retry-After": str(POLL_AGAIN_S)})
-    masker = Masker(kept.privacy.with_rules([rules]))
+    masker = masker_of(kept.privacy.with_rules([rules]))
     try:
         with services.budget.hold() as hold:
             if kept.tape:

@@ -61,6 +61,7 @@ class Masked:
 
     kept: Kept
     counts: Mapping[str, int]
+    name: str | None
     navigations: list[dict[str, Any]]
     tape: NewTape | None = None
     payload: Mapping[int, bytes] = field(default_factory=dict)
@@ -133,7 +134,8 @@ async def commit_masked(db: Database, claim: Claim, masked: Masked) -> None:
         await ledger.hold(session, claim)
         as_before = recording.tape_name == masked.kept.recording.tape_name
         if as_before and await mask_request.is_owed(session, recording.id):
-            if masked.counts or masked.navigations != recording.navigations:
+            said = recording.name, recording.navigations
+            if masked.counts or (masked.name, masked.navigations) != said:
                 await _replace(session, recording, claim, masked)
             await mask_request.close(session, masked.kept.requests)
         if await mask_request.is_owed(session, recording.id):
@@ -155,6 +157,6 @@ async def _replace(session: AsyncSession, recording: Recording, claim: Claim, ma
     for batch, data in masked.payload.items():
         await payload.replace(session, recording.id, batch, data)
     recording.masked = dict(Counter(recording.masked) + Counter(masked.counts))
-    recording.navigations = masked.navigations
+    recording.name, recording.navigations = masked.name, masked.navigations
     await session.flush()
     await lifecycle.change(session, recording.id)

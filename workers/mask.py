@@ -20,7 +20,7 @@ from replay.cut import whole
 from replay.envelope import BadEnvelope
 from replay.index import Index
 from replay.inflate import BadStream, inflated
-from replay.mask import Masker
+from replay.mask import masker_of
 from replay.plan import BadRecording
 from replay.remask import remask, remask_payload
 from replay.tape import LEVEL
@@ -65,7 +65,7 @@ async def _load(tools: Tools, kept: Kept) -> _Loaded:
 
 def _mask(kept: Kept, loaded: _Loaded, spool: Spool, *, max_bytes: int) -> Masked:
     """What happens in the thread: everything that holds the whole recording is gone when it returns."""
-    masker = Masker(kept.privacy)
+    masker = masker_of(kept.privacy)
     counts = Counter[str]()
     navigations, new = None, None
     if kept.tape:
@@ -89,7 +89,8 @@ def _mask(kept: Kept, loaded: _Loaded, spool: Spool, *, max_bytes: int) -> Maske
             batches[number] = zstandard.compress(body, LEVEL)
     if not navigations:  # of the events: then they are the client's
         navigations = [{**page, "url": masker.string(page["url"])} for page in kept.recording.navigations]
-    return Masked(kept, counts, navigations, new, batches)
+    name = kept.recording.name and masker.string(kept.recording.name)
+    return Masked(kept, counts, name, navigations, new, batches)
 
 
 @contextmanager

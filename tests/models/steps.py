@@ -80,7 +80,7 @@ async def masked(db: Database, hand: Deckhand, work: Work, **changes: Any) -> Ma
     new = NewTape(tape, PutObject(work.objects[ObjectKind.SIDECAR], 5, 2), b"new index")
     made: dict[str, Any] = {"tape": new} if kept.tape else {"payload": {0: MASKED}}
     pages = [{"url": "https://x.example/", "timestamp_ms": 0}]
-    return Masked(kept, **{"counts": {"key": 2}, "navigations": pages, **made, **changes})
+    return Masked(kept, **{"counts": {"key": 2}, "name": None, "navigations": pages, **made, **changes})
 
 
 async def settle(db: Database, work: Work, failure: Failure, **options: bool) -> Again | Dead | None:

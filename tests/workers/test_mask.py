@@ -117,14 +117,16 @@ async def test_the_payload_of_a_failed_recording_is_masked_in_its_place(tools: T
         await process(await claimed(tools.db, id_, JobKind.PROCESS), tools)
 
 
-async def test_pages_that_only_the_client_named_are_masked(tools: Tools, hand: Deckhand) -> None:
+async def test_the_name_and_pages_that_only_the_client_named_are_masked(tools: Tools, hand: Deckhand) -> None:
     pages = [{"url": "https://x.example/?ssn=123-45-6789", "timestamp_ms": 0}]
-    id_ = await processed(tools, hand, upload([], has_video=True), has_video=True)
+    id_ = await processed(tools, hand, upload([], has_video=True), has_video=True, name=pages[0]["url"])
     async with tools.db.transaction() as session:
         row = text("UPDATE recording SET navigations = CAST(:pages AS jsonb)")
         await session.execute(row, {"pages": json.dumps(pages)})
     await mask(await ask(tools, hand, id_), tools)
-    (page,) = (await found(tools, id_)).navigations
+    masked = await found(tools, id_)
+    (page,) = masked.navigations
+    assert masked.name == page["url"]
     assert page == {"url": f"https://x.example/?ssn={'*' * 11}", "timestamp_ms": 0}
 
 
