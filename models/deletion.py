@@ -6,12 +6,12 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
-from models import ledger, lifecycle, mask_request
+from models import ledger, lifecycle
 from models.db import Database
 from models.job import JobKind
 from models.ledger import Claim, ClaimLost
 from models.object import StoredObject, bury
-from models.recording import Payload, Recording, Tally, Tape
+from models.recording import MaskRequest, Payload, Recording, Tally, Tape
 
 
 async def delete_recording(db: Database, tenant_id: UUID, recording_id: UUID) -> bool:
@@ -26,7 +26,7 @@ async def delete_recording(db: Database, tenant_id: UUID, recording_id: UUID) ->
         await bury(session, stored)
         await session.execute(delete(Tape).where(col(Tape.recording_id) == recording_id))
         await session.execute(delete(Payload).where(col(Payload.recording_id) == recording_id))
-        await mask_request.forget(session, recording_id)
+        await session.execute(delete(MaskRequest).where(col(MaskRequest.recording_id) == recording_id))
         await ledger.add(session, JobKind.PURGE, tenant_id=tenant_id, recording_id=recording_id)
         return True
 

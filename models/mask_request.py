@@ -36,11 +36,6 @@ async def close(session: AsyncSession, requests: Collection[UUID]) -> None:
     await session.execute(delete(MaskRequest).where(col(MaskRequest.id).in_(requests)))
 
 
-async def forget(session: AsyncSession, recording_id: UUID) -> None:
-    """The recording is deleted: there is nothing left to mask."""
-    await session.execute(delete(MaskRequest).where(col(MaskRequest.recording_id) == recording_id))
-
-
 async def is_owed(session: AsyncSession, recording_id: UUID) -> bool:
     """Whether there is something to do for `mask`, now."""
     of_process = (col(Job.kind) == JobKind.PROCESS) & col(Job.state).in_(LIVE)
