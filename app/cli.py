@@ -28,6 +28,7 @@ COMMANDS = {
     "logs": "app.commands.logs",
     "video": "app.commands.video",
     "retry": "app.commands.retry",
+    "mask": "app.commands.mask",
     "delete": "app.commands.delete",
     "hold": "app.commands.hold",
     "erase": "app.commands.erase",

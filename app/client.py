@@ -18,10 +18,12 @@ from app.answers import HINTS, NO_HINTS, decoded, refused, retry_after_s, unbrok
 from app.answers import Refused as Refused
 from app.answers import Unreachable as Unreachable
 from app.recording_file import Upload
+from replay.privacy import Rules
 
 API = "/api/v1/recordings"
 ERASURES = "/api/v1/erasures"
 TERMINAL = ("ready", "failed")
+PAGE_MAX = 100
 HOLD_S = 20  # how long one request for a status may wait for its change
 
 _CHUNK = 64 * 1024
@@ -43,7 +45,7 @@ class Created(NamedTuple):
     video_upload_url: str | None = None
 
 
-class Page(msgspec.Struct):
+class _Page(msgspec.Struct):
     """Some recordings, newest first; `next_cursor` while there are more."""
 
     recordings: list[dict[str, Any]]
@@ -130,10 +132,19 @@ class Client:
             if "Preference-Applied" not in answer.headers:  # else the deck did the waiting
                 time.sleep(retry_after_s(answer) or _POLL_S)
 
-    def page(self, filters: dict[str, str], limit: int, cursor: UUID | None) -> Page:
-        """At most `limit` (1 to 100) recordings, from `cursor` on."""
-        params = filters | {"limit": str(limit)} | ({"cursor": str(cursor)} if cursor else {})
-        return decoded(self._send("GET", "", params=params), Page)
+    def recordings(self, filters: dict[str, str], limit: int | None = None) -> Iterator[dict[str, Any]]:
+        """Recordings, newest first, at most `limit`: asked for page by page."""
+        cursor, left = None, limit
+        while left is None or left > 0:
+            size = PAGE_MAX if left is None else min(left, PAGE_MAX)
+            params = filters | {"limit": str(size)} | ({"cursor": str(cursor)} if cursor else {})
+            page = decoded(self._send("GET", "", params=params), _Page)
+            yield from page.recordings
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+            if left is not None:
+                left -= len(page.recordings)
 
     @contextmanager
     def events(self, recording_id: UUID, cut: dict[str, str], *, ndjson: bool) -> Iterator[Iterator[bytes]]:
@@ -147,6 +158,24 @@ class Client:
         """The chunks of a recording's logs, a JSON object."""
         with self._streamed(f"/{recording_id}/logs") as chunks:
             yield chunks
+
+    def mask(self, recording_id: UUID, rules: Rules) -> None:
+        """Have a recording masked by these rules and its project's policy, for good."""
+        self._send("POST", f"/{recording_id}/mask", json={"rules": msgspec.to_builtins(rules)})
+
+    def try_mask(self, recording_id: UUID, rules: Rules) -> dict[str, Any]:
+        """What that would mask: `masked`, counts by rule, and the first `places`."""
+        order = {"rules": msgspec.to_builtins(rules), "dry_run": True}
+        return decoded(self._send("POST", f"/{recording_id}/mask", json=order), dict[str, Any])
+
+    def until_masked(self, recording_id: UUID) -> str:
+        """`done`, or `failed`, as soon as nothing that was asked for is pending."""
+        while True:
+            answer = self._send("GET", f"/{recording_id}/mask")
+            masking = decoded(answer, _Masking).masking
+            if masking != "pending":
+                return masking
+            time.sleep(retry_after_s(answer) or _POLL_S)
 
     def delete(self, recording_id: UUID) -> None:
         """Delete a recording."""
@@ -242,6 +271,10 @@ class _Made(msgspec.Struct):
 
 class _Renewed(msgspec.Struct):
     video_upload_url: str
+
+
+class _Masking(msgspec.Struct):
+    masking: str
 
 
 def _for_storage(url: str) -> httpx.Client:

@@ -9,9 +9,11 @@ from litestar.openapi.spec.enums import OpenAPIFormat
 from litestar.params import BodyKwarg
 from msgspec import UNSET, UnsetType
 
+from models.masking import Progress
 from models.recording import FailureCode, Recording, Source, Status
 from replay.envelope import Navigation
 from replay.findings import Warning  # noqa: A004  # API.md's word
+from replay.remask import Place
 from replay.summary import Summary
 
 Timestamp = Annotated[
@@ -47,6 +49,22 @@ class Hold(msgspec.Struct):
 
     on_hold: bool
     since: Timestamp | None
+
+
+class MaskingDocument(msgspec.Struct):
+    """How far masking a recording is; its status never changes by that. `failed`: ask again, or see the logs."""
+
+    id: UUID
+    status: Status
+    masking: Progress
+
+
+class MaskDryRun(msgspec.Struct):
+    """What masking would mask, by rule, and where: all is counted, the first places are told, and no value is."""
+
+    dry_run: Literal[True]
+    masked: dict[str, int]
+    places: list[Place]
 
 
 class FailureDocument(msgspec.Struct):

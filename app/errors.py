@@ -155,6 +155,11 @@ def not_found() -> ApiError:
     return ApiError(Code.NOT_FOUND, "There is no such recording.")
 
 
+def on_hold() -> ApiError:
+    """Nothing may be taken away from the recording."""
+    return ApiError(Code.ON_HOLD, "This recording is on hold: release it first.")
+
+
 def answer(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
     """The problem that any exception becomes; for Litestar's `exception_handlers`."""
     api_error = _api_error_of(error)

@@ -180,6 +180,25 @@ ERASURE_DONE = ERASURE_RUNNING | {
     },
 }
 
+MASK_ORDER = {
+    "rules": {
+        "patterns": [{"name": "order", "pattern": "ORD-[0-9]{6}"}],
+        "selectors": [".salary", "[data-pii]"],
+        "keys": ["ssn", "date_of_birth"],
+    }
+}
+
+MASKING = {"id": RECORDING_ID, "status": "ready", "masking": "pending"}
+
+MASK_DRY_RUN = {
+    "dry_run": True,
+    "masked": {"pattern:order": 1, "key": 1},
+    "places": [
+        {"where": "events[12].data.text", "rule": "pattern:order"},
+        {"where": "console[0].args[1]", "rule": "key"},
+    ],
+}
+
 EVENTS = UPLOAD["events"]
 
 EVENT_LINES = (

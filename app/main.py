@@ -13,7 +13,7 @@ from litestar.exceptions import HTTPException
 from litestar.response import Redirect
 from litestar.types import ASGIApp, ControllerRouterHandler, Receive, Send
 
-from app import erasures, health, hold, openapi, playback, recordings, video
+from app import erasures, health, hold, masking, openapi, playback, recordings, video
 from app.budget import ByteBudget
 from app.cors import Cors
 from app.errors import answer
@@ -76,7 +76,13 @@ def create_app(settings: Settings) -> Web:
     )
     api = Router(
         recordings.PATH,
-        route_handlers=[*recordings.HANDLERS, *playback.HANDLERS, *video.HANDLERS, *hold.HANDLERS],
+        route_handlers=[
+            *recordings.HANDLERS,
+            *playback.HANDLERS,
+            *video.HANDLERS,
+            *hold.HANDLERS,
+            *masking.HANDLERS,
+        ],
         tags=["Recordings"],
         security=openapi.SECURITY,
     )

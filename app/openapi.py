@@ -22,13 +22,13 @@ from litestar.openapi.spec import (
     SecurityScheme,
     Tag,
 )
-from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
+from litestar.openapi.spec.enums import OpenAPIType
 from litestar.types import Method
 
 from app import examples
 from app.errors import PROBLEM_JSON, STATUS, ApiError, Code, Problem
+from app.openapi_bodies import ERASE_ORDER, EVENT, MASK_ORDER, UPLOAD, array
 from app.openapi_complete import CompleteConfig, Shown, header_objects
-from replay.envelope import NAME_MAX, SAFE_INTEGER
 
 JSON, NDJSON = "application/json", "application/x-ndjson"
 ALWAYS = (Code.UNAUTHORIZED, Code.FORBIDDEN, Code.INTERNAL_ERROR, Code.UNAVAILABLE)
@@ -142,71 +142,6 @@ def _shown(schema: Schema | None = None, **shown: Any) -> OpenAPIMediaType:
     )
 
 
-_OBJECT = Schema(type=OpenAPIType.OBJECT, additional_properties=True)
-_STRING = Schema(type=OpenAPIType.STRING)
-_COUNT = Schema(type=OpenAPIType.INTEGER, minimum=0, maximum=SAFE_INTEGER)
-_TIME = Schema(
-    type=OpenAPIType.STRING, format=OpenAPIFormat.DATE_TIME, description="ISO 8601 with an offset."
-)
-_EVENT = Schema(
-    type=OpenAPIType.OBJECT,
-    description="An rrweb event.",
-    properties={
-        "type": _COUNT,
-        "timestamp": Schema(type=OpenAPIType.NUMBER, description="Unix milliseconds."),
-        "data": Schema(),
-    },
-    required=["type", "timestamp"],
-    additional_properties=True,
-)
-
-
-def _flag(description: str) -> Schema:
-    return Schema(type=OpenAPIType.BOOLEAN, default=False, description=description)
-
-
-def _array(items: Schema, description: str) -> Schema:
-    return Schema(type=OpenAPIType.ARRAY, items=items, description=description)
-
-
-_UPLOAD = Schema(
-    type=OpenAPIType.OBJECT,
-    required=["started_at", "events"],
-    description="Unknown fields are ignored.",
-    properties={
-        "name": Schema(type=OpenAPIType.STRING, max_length=NAME_MAX),
-        "started_at": _TIME,
-        "ended_at": Schema(
-            type=OpenAPIType.STRING, format=OpenAPIFormat.DATE_TIME, description="Not before started_at."
-        ),
-        "duration_ms": _COUNT,
-        "event_count": _COUNT,
-        "events": _array(
-            Schema(one_of=[_EVENT, Schema(type=OpenAPIType.STRING, description="A packed event.")]),
-            "Empty only with has_video. An event that is defective in itself is counted as rejected while processing.",
-        ),
-        "navigations": _array(
-            Schema(
-                type=OpenAPIType.OBJECT,
-                required=["url", "timestamp_ms"],
-                properties={"url": _STRING, "timestamp_ms": Schema(type=OpenAPIType.NUMBER)},
-            ),
-            "timestamp_ms counts from the start.",
-        ),
-        "project_id": Schema(
-            type=OpenAPIType.STRING, format=OpenAPIFormat.UUID, description="Default: the key's project."
-        ),
-        "has_video": _flag(
-            "A video follows: the answer says where to PUT it, and confirm-video that it is there."
-        ),
-        "has_audio": _flag("Whether the video has sound."),
-        "open": _flag("Not supported yet."),
-        "console_logs": _array(_OBJECT, "As the page's console had them."),
-        "network_logs": _array(_OBJECT, "Requests that the page made."),
-        "client_info": _OBJECT,
-    },
-)
-
 CREATE = _operation(
     "Create a recording",
     success=HTTPStatus.CREATED,
@@ -216,7 +151,7 @@ CREATE = _operation(
     body=RequestBody(
         required=True,
         description="May come with Content-Encoding gzip, deflate or zstd.",
-        content={JSON: _shown(_UPLOAD, recording=examples.UPLOAD)},
+        content={JSON: _shown(UPLOAD, recording=examples.UPLOAD)},
     ),
 )
 LIST = _operation(
@@ -237,7 +172,7 @@ EVENTS = _operation(
     description="The events, in playing order.",
     headers=("ETag", "Content-Encoding", "Content-Length", "Cache-Control", "Vary"),
     content={
-        JSON: _shown(_array(_EVENT, "The normalized rrweb events."), events=examples.EVENTS),
+        JSON: _shown(array(EVENT, "The normalized rrweb events."), events=examples.EVENTS),
         NDJSON: _shown(
             Schema(type=OpenAPIType.STRING, description="One event a line."), lines=examples.EVENT_LINES
         ),
@@ -276,6 +211,23 @@ RETRY = _operation(
     headers=("Location", "Retry-After"),
     content={JSON: _shown(retried=examples.RETRIED)},
 )
+MASK = _operation(
+    "Mask a recording",
+    success=HTTPStatus.ACCEPTED,
+    description="It will be masked; `Location` says how far that is.",
+    headers=("Location", "Retry-After"),
+    content={JSON: _shown(pending=examples.MASKING)},
+    body=RequestBody(
+        description="Without a body: by the project's policy as it is now.",
+        content={JSON: _shown(MASK_ORDER, rules=examples.MASK_ORDER)},
+    ),
+)
+MASKING = _operation(
+    "Watch a recording being masked",
+    description="How far that is.",
+    headers=("Retry-After", "Cache-Control"),
+    content={JSON: _shown(done=examples.MASKING | {"masking": "done"})},
+)
 DELETE = _operation("Delete a recording", success=HTTPStatus.NO_CONTENT, description="Gone.")
 HOLD = _operation("Put a recording on hold", success=HTTPStatus.NO_CONTENT, description="Nothing deletes it.")
 RELEASE = _operation("Release a recording", success=HTTPStatus.NO_CONTENT, description="It may be deleted.")
@@ -285,8 +237,6 @@ READ_HOLD = _operation(
     headers=("Cache-Control", "Vary"),
     content={JSON: _shown(on_hold=examples.HOLD, released=examples.NO_HOLD)},
 )
-_ID = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.UUID)
-_SUBJECT_TEXT = Schema(type=OpenAPIType.STRING, min_length=1, max_length=500)
 ERASE = _operation(
     "Erase everything of a subject",
     success=HTTPStatus.ACCEPTED,
@@ -294,24 +244,7 @@ ERASE = _operation(
     headers=("Location", "Retry-After", "Cache-Control"),
     content={JSON: _shown(running=examples.ERASURE_RUNNING)},
     body=RequestBody(
-        required=True,
-        content={
-            JSON: _shown(
-                Schema(
-                    type=OpenAPIType.OBJECT,
-                    description="Exactly one subject. tenant_id must be the key's own.",
-                    properties={
-                        "session_id": _SUBJECT_TEXT,
-                        "fingerprint": _SUBJECT_TEXT,
-                        "user_id": _ID,
-                        "project_id": _ID,
-                        "tenant_id": _ID,
-                        "dry_run": _flag("Only say what would be erased."),
-                    },
-                ),
-                session={"session_id": "sess_8f3a2c1b"},
-            )
-        },
+        required=True, content={JSON: _shown(ERASE_ORDER, session={"session_id": "sess_8f3a2c1b"})}
     ),
 )
 READ_ERASURE = _operation(

@@ -12,7 +12,7 @@ from litestar.openapi.spec.enums import OpenAPIType
 from app.errors import Code
 
 _HEADERS = {
-    "Location": "Where the recording is, its video, or the erasure.",
+    "Location": "Where the recording is, or its video, or how far what was asked for is.",
     "Retry-After": "Seconds after which it is worth asking again.",
     "ETag": "Send it back in If-None-Match to get 304 while nothing changed.",
     "Idempotency-Replayed": "`true` when this is the first answer again.",

@@ -26,7 +26,7 @@ from app.documents import (
     document_of,
     status_of,
 )
-from app.errors import ApiError, Code, invalid, not_found
+from app.errors import ApiError, Code, invalid, not_found, on_hold
 from app.presigned import upload_url
 from app.services import Services, services_of
 from app.uploads import check_upload
@@ -215,7 +215,7 @@ async def delete_recording(request: ApiRequest, recording_id: FromPath[UUID]) ->
     try:
         found = await deletion.delete_recording(services.db, request.auth.tenant_id, recording_id)
     except deletion.OnHold:
-        raise ApiError(Code.ON_HOLD, "This recording is on hold: release it first.") from None
+        raise on_hold() from None
     if not found:
         raise not_found()
     services.doorbell.ring()

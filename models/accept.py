@@ -16,7 +16,8 @@ from models.db import Database, Statement
 from models.ids import new_id
 from models.job import JobKind
 from models.object import ObjectKind, ObjectState, object_name
-from models.recording import CHUNK_BYTES, Source
+from models.payload import cut
+from models.recording import Source
 from models.video import VideoTerms
 
 KEY_HOURS = 24
@@ -133,7 +134,6 @@ async def accept(
     """
     id_ = new_id()
     upload_name = object_name(ObjectKind.UPLOAD, new.tenant_id, id_, new_id()) if new.has_video else None
-    chunks = [payload[at : at + CHUNK_BYTES] for at in range(0, len(payload), CHUNK_BYTES)]
     values = {
         **vars(new),
         "id": id_,
@@ -144,7 +144,7 @@ async def accept(
         "video_wait_s": terms.wait_s,
         "source": new.source.value,
         "navigations": msgspec.json.encode(new.navigations).decode(),
-        "chunks": chunks,
+        "chunks": cut(payload),
         "key": idempotency.key if idempotency else None,
         "body_hash": idempotency.body_hash if idempotency else None,
     }

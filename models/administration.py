@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -17,6 +18,7 @@ from sqlmodel import col
 
 from models.db import Database
 from models.tenancy import HINT_CHARS, ApiKey, Project, Scope, Tenant, User, hash_secret, new_secret
+from replay.privacy import IpAddresses, Masking, Rules
 
 NAME_CHARS = 200
 RETENTION_MAX_DAYS = 36500
@@ -99,10 +101,35 @@ async def set_retention(db: Database, project_id: UUID, days: float | None) -> P
     if days is not None and not 0 < days <= RETENTION_MAX_DAYS:
         raise Refused("retention", f"must be more than 0 and at most {RETENTION_MAX_DAYS} days, or none")
     async with db.transaction() as session:
-        project = await session.get(Project, project_id, with_for_update=True)
-        if project is None:
-            raise Absent("project", f"there is no project {project_id}")
+        project = _there(await session.get(Project, project_id, with_for_update=True), project_id)
         project.retention_days = days
+    return project
+
+
+async def project(db: Database, project_id: UUID) -> Project:
+    """One project. Raises Absent."""
+    async with db.reading() as session:
+        return _there(await session.get(Project, project_id), project_id)
+
+
+async def set_privacy(
+    db: Database,
+    project_id: UUID,
+    *,
+    masking: Masking | None = None,
+    rules: Rules | None = None,
+    ip_addresses: IpAddresses | None = None,
+) -> Project:
+    """Change what is masked of a project's recordings from now on; None leaves a setting. `rules` are checked already.
+
+    What is kept stays as it is until somebody has it masked. Raises Absent.
+    """
+    given = {"masking": masking, "mask_rules": rules, "ip_addresses": ip_addresses}
+    async with db.transaction() as session:
+        project = _there(await session.get(Project, project_id, with_for_update=True), project_id)
+        for name, value in given.items():
+            if value is not None:
+                setattr(project, name, msgspec.to_builtins(value))
     return project
 
 
@@ -120,9 +147,7 @@ async def create_user(
     signs in as them. Raises Refused."""
     email = _email(email)
     async with db.transaction() as session:
-        project = await session.get(Project, project_id)
-        if project is None:
-            raise Absent("project", f"there is no project {project_id}")
+        project = _there(await session.get(Project, project_id), project_id)
         user = User(
             tenant_id=project.tenant_id,
             default_project_id=project.id,
@@ -220,6 +245,12 @@ async def _user(session: AsyncSession, email: str, *, shared: bool) -> User:
     if user is None:
         raise Absent("user", f"there is no user {email}")
     return user
+
+
+def _there(project: Project | None, project_id: UUID) -> Project:
+    if project is None:
+        raise Absent("project", f"there is no project {project_id}")
+    return project
 
 
 def _of(tenant_id: UUID | None, column: Any) -> Iterable[ColumnElement[bool]]:

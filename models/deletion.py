@@ -1,14 +1,14 @@
 """Deleting a recording: hidden from every read at once, then purged, and counted, once. Unless it is on hold."""
 
-from typing import Any
+from datetime import UTC, datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, func, null, select, update
+from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from models import ledger, lifecycle
+from models import ledger, lifecycle, mask_request
 from models.db import Database
 from models.job import JobKind
 from models.ledger import Claim, ClaimLost
@@ -45,27 +45,24 @@ async def hide(session: AsyncSession, recording: Recording) -> None:
 
 async def hold(db: Database, tenant_id: UUID, recording_id: UUID) -> bool:
     """Nothing deletes this recording any more. Again: it is on hold since the first time. False when there is none."""
-    return await _set_hold(db, tenant_id, recording_id, func.coalesce(col(Recording.held_at), func.now()))
+    async with db.transaction() as session:
+        recording = await lifecycle.lock(session, recording_id)
+        if recording is None or recording.tenant_id != tenant_id:
+            return False
+        recording.held_at = recording.held_at or datetime.now(UTC)
+        return True
 
 
 async def release(db: Database, tenant_id: UUID, recording_id: UUID) -> bool:
     """The recording may be deleted again, and is when its time is over. False when there is none."""
-    return await _set_hold(db, tenant_id, recording_id, null())
-
-
-async def _set_hold(db: Database, tenant_id: UUID, recording_id: UUID, held_at: ColumnElement[Any]) -> bool:
-    held = (
-        update(Recording)
-        .where(
-            col(Recording.id) == recording_id,
-            col(Recording.tenant_id) == tenant_id,
-            col(Recording.deleted_at).is_(None),
-        )
-        .values(held_at=held_at)
-        .returning(col(Recording.id))
-    )
     async with db.transaction() as session:
-        return (await session.execute(held)).one_or_none() is not None
+        recording = await lifecycle.lock(session, recording_id)
+        if recording is None or recording.tenant_id != tenant_id:
+            return False
+        recording.held_at = None
+        await session.flush()
+        await mask_request.owe(session, recording)
+        return True
 
 
 async def commit_purged(db: Database, claim: Claim) -> float:

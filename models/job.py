@@ -38,8 +38,13 @@ class JobState(StrEnum):
     CANCELLED = "cancelled"  # in history only: its recording was deleted, or what it was for has come or gone
 
 
+LIVE = frozenset({JobState.DUE, JobState.RUNNING})
+
 IMMORTAL = frozenset({JobKind.VIDEO_DEADLINE, JobKind.PURGE})
 """Kinds that never die: they are tried again, with capped backoff, until they succeed."""
+
+BESIDE = frozenset({JobKind.MASK})
+"""Kinds whose death fails no recording: it is as good as it was before them."""
 
 PUTS: dict[JobKind, tuple[ObjectKind, ...]] = {
     JobKind.PROCESS: (ObjectKind.TAPE, ObjectKind.SIDECAR),

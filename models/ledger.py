@@ -178,8 +178,8 @@ async def continue_later(session: AsyncSession, claim: Claim, *, delay_s: float)
 
 async def settle(
     session: AsyncSession, claim_id: UUID, failure: Failure, policy: Policy, *, expired_only: bool = False
-) -> Again | Dead | None:
-    """An attempt ended badly: due again, or dead. None when the claim no longer holds.
+) -> tuple[JobKind, Again | Dead] | None:
+    """An attempt of a job of some kind ended badly: due again, or dead. None when the claim no longer holds.
 
     With `expired_only` the lease must be over: that is how the dispatcher takes back what a lost worker held.
     """
@@ -225,7 +225,7 @@ async def settle(
         case Dead():
             after = {"state": JobState.DEAD, "finished_at": func.clock_timestamp()}
     await session.execute(update(Job).where(col(Job.id) == job.id).values(**spent, **after))
-    return verdict
+    return job.kind, verdict
 
 
 async def expired(session: AsyncSession, *, limit: int) -> list[tuple[UUID, UUID]]:
@@ -250,11 +250,12 @@ async def postpone(session: AsyncSession, recording_id: UUID, kind: JobKind, *, 
     await session.execute(update(Job).where(whose, col(Job.state) == JobState.DUE).values(due_at=later))
 
 
-async def revive(session: AsyncSession, recording_id: UUID) -> int:
-    """Make a recording's dead jobs due again, with fresh budgets. Returns how many."""
+async def revive(session: AsyncSession, recording_id: UUID, kind: JobKind | None = None) -> int:
+    """Make a recording's dead jobs, of one kind or all, due again, with fresh budgets. Returns how many."""
+    which = (col(Job.recording_id) == recording_id) & (col(Job.state) == JobState.DEAD)
     statement = (
         update(Job)
-        .where(col(Job.recording_id) == recording_id, col(Job.state) == JobState.DEAD)
+        .where(which if kind is None else which & (col(Job.kind) == kind))
         .values(
             state=JobState.DUE,
             due_at=func.now(),

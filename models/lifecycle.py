@@ -9,6 +9,7 @@ Each is a compare-and-set on the locked row. Lock order, everywhere: the recordi
 video alone is in `models.video`, deletion in `models.deletion`.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,10 +22,10 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from models import ledger
+from models import ledger, mask_request
 from models.db import Database, Statement
 from models.ids import new_id
-from models.job import PUTS, JobKind, JobState
+from models.job import BESIDE, PUTS, JobKind, JobState
 from models.ledger import Claim, ClaimLost
 from models.object import ObjectKind, ObjectState, PutObject, bury, object_name, publish
 from models.recording import FailureCode, Payload, Recording, Status, Tape
@@ -160,7 +161,8 @@ async def commit_processed(db: Database, claim: Claim, done: Processed) -> Statu
                 raise ClaimLost
         recording.tape_name, recording.sidecar_name = done.tape.name, done.sidecar.name
         recording.account, recording.summary, recording.warnings = done.account, done.summary, done.warnings
-        recording.masked, recording.playable = done.masked, done.playable
+        recording.masked = dict(Counter(recording.masked) + Counter(done.masked))  # its payload's, of before
+        recording.playable = done.playable
         recording.event_count, recording.navigations = done.event_count, done.navigations
         recording.duration_ms = done.duration_ms
         recording.ended_at = _ended_at(recording.started_at, done.duration_ms)
@@ -172,7 +174,9 @@ async def commit_processed(db: Database, claim: Claim, done: Processed) -> Statu
         )
         read = (col(Payload.recording_id) == recording.id) & col(Payload.batch).in_(done.batches)
         await session.execute(delete(Payload).where(read))
-        return await advance(session, recording, claim)
+        status = await advance(session, recording, claim)
+        await mask_request.owe(session, recording)
+        return status
 
 
 async def advance(session: AsyncSession, recording: Recording, claim: Claim) -> Status:
@@ -206,8 +210,11 @@ async def settle(
     """An attempt ended badly: the job is due again, or dead and the recording failed. None: the claim is not ours."""
     async with db.transaction() as session:
         recording = await lock(session, recording_id, deleted=True)
-        verdict = await ledger.settle(session, claim_id, failure, policy, expired_only=expired_only)
-        if isinstance(verdict, Dead) and recording is not None:
+        settled = await ledger.settle(session, claim_id, failure, policy, expired_only=expired_only)
+        if settled is None:
+            return None
+        kind, verdict = settled
+        if isinstance(verdict, Dead) and recording is not None and kind not in BESIDE:
             if failure.code is FailureCode.VIDEO_MISSING:  # what was confirmed is gone: another may come
                 await ledger.cancel(session, recording_id, JobKind.VERIFY_VIDEO)
                 await change(session, recording_id, upload_generation=None)
@@ -216,6 +223,7 @@ async def settle(
                 await bury(session, [recording.upload_name])
                 await change(session, recording_id, upload_name=None)
             await fail(session, recording, failure.code, failure.message)
+            await mask_request.owe(session, recording)
         return verdict
 
 

@@ -1,13 +1,19 @@
-"""Reading payloads: what a client sent, batch by batch."""
+"""Payloads: what a client sent, batch by batch."""
 
 from collections.abc import AsyncIterator, Sequence
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import delete, insert, select
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from models.db import Database
-from models.recording import Payload
+from models.recording import CHUNK_BYTES, Payload
+
+
+def cut(compressed: bytes) -> list[bytes]:
+    """One batch as the chunks that are stored of it."""
+    return [compressed[at : at + CHUNK_BYTES] for at in range(0, len(compressed), CHUNK_BYTES)]
 
 
 async def batches(db: Database, recording_id: UUID) -> Sequence[int]:
@@ -30,3 +36,13 @@ async def chunks(db: Database, recording_id: UUID, batch: int) -> AsyncIterator[
             return
         yield data
         at += 1
+
+
+async def replace(session: AsyncSession, recording_id: UUID, batch: int, compressed: bytes) -> None:
+    """Another body takes the place of a batch, if that is still there."""
+    old = (col(Payload.recording_id) == recording_id) & (col(Payload.batch) == batch)
+    if not (await session.execute(delete(Payload).where(old).returning(col(Payload.chunk)))).all():
+        return
+    whose = {"recording_id": recording_id, "batch": batch}
+    for number, data in enumerate(cut(compressed)):
+        await session.execute(insert(Payload).values(chunk=number, data=data, **whose))

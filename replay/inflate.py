@@ -1,6 +1,6 @@
 """zstd streams, decompressed in bounded steps."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import zstandard
 
@@ -10,6 +10,10 @@ _FEED_BYTES = 1024
 
 class Truncated(Exception):
     """A stream that ends inside a frame, or holds none."""
+
+
+class BadStream(Exception):
+    """A stream that cannot be had whole. The message goes on after what it is the stream of."""
 
 
 class Inflater:
@@ -44,3 +48,21 @@ def inflate(chunks: Iterable[bytes]) -> Iterator[bytes]:
     for chunk in chunks:
         yield from inflater.feed(chunk)
     inflater.finish()
+
+
+def inflated(
+    chunks: Iterable[bytes], max_bytes: int, take: Callable[[int], object] = lambda _: None
+) -> bytearray:
+    """All that a stream decodes to. `take` hears how many bytes more are to be held, and may refuse. Raises BadStream."""
+    whole = bytearray()
+    try:
+        for piece in inflate(chunks):
+            take(len(piece))
+            whole += piece
+            if len(whole) > max_bytes:
+                raise BadStream("decompresses to more than is allowed")
+    except Truncated:
+        raise BadStream("ends too early") from None
+    except zstandard.ZstdError as error:
+        raise BadStream(f"cannot be decompressed: {error}") from None
+    return whole

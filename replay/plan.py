@@ -9,14 +9,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import msgspec
-import zstandard
 
 from replay import findings
 from replay.envelope import BadEnvelope
 from replay.findings import Warning  # noqa: A004 - API.md's word
 from replay.gather import Gathered
 from replay.index import Index
-from replay.inflate import Truncated, inflate
+from replay.inflate import BadStream, inflated
 from replay.mask import NOTHING, Mask, Masker
 from replay.order import playing_order
 from replay.rrweb import EventType
@@ -150,17 +149,10 @@ def _unlike_accepted(what: str) -> BadRecording:
 
 
 def _body(chunks: Iterable[bytes], max_bytes: int) -> bytearray:
-    body = bytearray()
     try:
-        for piece in inflate(chunks):
-            body += piece
-            if len(body) > max_bytes:
-                raise BadRecording("payload_unreadable", "The payload decompresses to more than is allowed.")
-    except Truncated:
-        raise BadRecording("payload_unreadable", "The payload ends too early.") from None
-    except zstandard.ZstdError as error:
-        raise BadRecording("payload_unreadable", f"The payload cannot be decompressed: {error}.") from None
-    return body
+        return inflated(chunks, max_bytes)
+    except BadStream as bad:
+        raise BadRecording("payload_unreadable", f"The payload {bad}.") from None
 
 
 def _no_valid_events(gathered: Gathered) -> BadRecording:

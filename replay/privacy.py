@@ -15,7 +15,7 @@ A file of rules is a JSON object; every member may be missing::
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import msgspec
 import re2
@@ -36,6 +36,9 @@ STRUCTURE = frozenset(
         *("width", "height", "timeoffset", "plugin", "payload", "tag", "class", "style", "rel"),
     }
 )
+
+
+T = TypeVar("T")
 
 
 class Masking(StrEnum):
@@ -102,22 +105,29 @@ UNMASKED = Privacy(Masking.OFF)
 
 def parse_rules(text: bytes | str) -> Rules:
     """The rules in a file, checked. Raises BadRules."""
+    rules = decoded(text, Rules)
+    check_rules(rules)
+    return rules
+
+
+def decoded(text: bytes | bytearray | str, shape: type[T]) -> T:
+    """A JSON text that rules are in. Raises BadRules."""
     try:
-        rules = msgspec.json.decode(text, type=Rules)
+        return msgspec.json.decode(text, type=shape)
     except msgspec.ValidationError as error:
         message, _, path = str(error).replace("`", "'").partition(" - at '$")
         raise BadRules(path.removesuffix("'").lstrip("."), message) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadRules("", f"not JSON: {error}") from None
-    check_rules(rules)
-    return rules
 
 
 def check_rules(rules: Rules) -> None:
     """Raises BadRules unless every rule can be used, and masks less than everything."""
     for i, pattern in enumerate(rules.patterns):
+        _check_storable(f"patterns[{i}].pattern", pattern.pattern)
         _check_pattern(f"patterns[{i}].pattern", pattern.pattern)
     for i, selector in enumerate(rules.selectors):
+        _check_storable(f"selectors[{i}]", selector)
         try:
             Selector(selector)
         except BadSelector as error:
@@ -145,6 +155,11 @@ def merge(rules: Iterable[Rules]) -> Rules:
         return tuple(dict.fromkeys(one for each in all_of for one in getattr(each, name)))
 
     return Rules(**{name: joined(name) for name in Rules.__struct_fields__})  # type: ignore[arg-type]
+
+
+def _check_storable(field: str, text: str) -> None:
+    if "\0" in text:
+        raise BadRules(field, "must not contain NUL")
 
 
 def _check_pattern(field: str, pattern: str) -> None:

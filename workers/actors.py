@@ -19,6 +19,8 @@ HEARTBEAT_TIMEOUT_MS = 15_000
 RETRIES = 3
 IDLE_POLL_MS = 25
 WAITED_FOR = frozenset({JobKind.PROCESS.value, JobKind.VERIFY_VIDEO.value})
+IN_BULK = frozenset({JobKind.MASK})  # thousands at once: whatever else has come goes first
+LATER = 10  # than 0
 
 
 class PromptBroker(RedisBroker):
@@ -56,7 +58,8 @@ def declare_actors(broker: RedisBroker, runner: Callable[[], Runner]) -> None:
         await runner().run(UUID(job_id))
 
     for kind in JobKind:
-        dramatiq.actor(actor_name=kind.value, queue_name=kind.value, broker=broker)(run)
+        priority = LATER if kind in IN_BULK else 0
+        dramatiq.actor(actor_name=kind.value, queue_name=kind.value, priority=priority, broker=broker)(run)
 
 
 def message_for(kind: JobKind, job_id: UUID) -> Message[None]:

@@ -22,6 +22,7 @@ class Tools:
     """Database, storage and limits.
 
     `planning` lets one job at a time hold a whole recording in memory; a job waits for it at most `turn_s` seconds.
+    `masking` lets one `mask` at a time wait for that: others that come meanwhile are behind no more than one of these.
     `inspecting` lets one job at a time have a video looked at by a child process.
     """
 
@@ -32,6 +33,7 @@ class Tools:
     max_video_bytes: int
     turn_s: float = 300
     planning: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    masking: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     inspecting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
 
     @asynccontextmanager

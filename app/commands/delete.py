@@ -1,14 +1,8 @@
 """`tapedeck delete`."""
 
-from typing import Annotated
-
-import typer
-
 from app.commands import describe, terminal
-from app.commands.options import ApiKey, Json, RecordingIds, Url, connect
+from app.commands.options import ApiKey, Json, RecordingIds, Url, Yes, connect
 from app.exits import Exit
-
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 def command(

@@ -32,6 +32,11 @@ def plural(count: int, what: str) -> str:
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
+def counts(found: dict[str, int]) -> str:
+    """`2 card_number, 1 key`; `nothing`."""
+    return ", ".join(f"{count} {what}" for what, count in found.items()) or "nothing"
+
+
 def moment(text: str | None) -> str:
     """`2026-05-04 10:00:00Z` of the API's `2026-05-04T10:00:00.123Z`."""
     return "" if text is None else f"{text[:19].replace('T', ' ')}Z"

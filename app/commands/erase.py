@@ -9,8 +9,7 @@ import typer
 
 from app.client import Client
 from app.commands import describe, terminal
-from app.commands.delete import Yes
-from app.commands.options import ApiKey, Json, Url, connect
+from app.commands.options import ApiKey, Json, Url, Yes, connect
 from app.exits import USAGE, Exit
 
 POLL_S = 1.0

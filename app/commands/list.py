@@ -7,11 +7,9 @@ from uuid import UUID
 import msgspec
 import typer
 
-from app.client import Client
 from app.commands import describe, terminal
 from app.commands.options import ApiKey, Json, Url, connect
 
-PAGE_MAX = 100
 DEFAULT_LIMIT = 25
 
 Project = Annotated[UUID | None, typer.Option("--project", help="Only this project's.")]
@@ -43,24 +41,12 @@ def command(
     given = {"project_id": project, "status": status, "session_id": session, "fingerprint": fingerprint}
     filters = {name: str(value) for name, value in given.items() if value is not None}
     with connect(url, api_key) as client:
-        found = _recordings(client, filters, None if everything else limit)
+        found = client.recordings(filters, None if everything else limit)
         if as_json:
             terminal.write(_array(found))
             return
         columns = ("id", "status", "started", "duration", "events", "name")
         terminal.print_table(columns, map(_cells, found))
-
-
-def _recordings(client: Client, filters: dict[str, str], limit: int | None) -> Iterator[dict[str, Any]]:
-    cursor, left = None, limit
-    while left is None or left > 0:
-        page = client.page(filters, PAGE_MAX if left is None else min(left, PAGE_MAX), cursor)
-        yield from page.recordings
-        cursor = page.next_cursor
-        if cursor is None:
-            return
-        if left is not None:
-            left -= len(page.recordings)
 
 
 def _array(recordings: Iterator[dict[str, Any]]) -> Iterator[bytes]:

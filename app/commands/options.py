@@ -1,5 +1,6 @@
-"""Options that the sub-commands share, and the client that they make of them."""
+"""Options that the sub-commands share, and what they make of them: a client, rules."""
 
+from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
@@ -8,6 +9,8 @@ import typer
 from app import credentials
 from app.client import Client
 from app.commands import terminal
+from app.exits import USAGE, Exit
+from replay.privacy import BadRules, Rules, parse_rules
 from settings import load_home
 
 PATIENCE_S = 5.0
@@ -21,6 +24,17 @@ ApiKey = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RecordingId = Annotated[UUID, typer.Argument(metavar="ID", help="The recording.")]
 RecordingIds = Annotated[list[UUID], typer.Argument(metavar="ID…", help="The recordings.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+def read_rules(file: Path) -> Rules:
+    """The rules in a file, checked. Raises Exit."""
+    try:
+        return parse_rules(file.read_bytes())
+    except OSError as error:
+        raise Exit(f"{file}: {error.strerror or error}", USAGE) from None
+    except BadRules as error:
+        raise Exit(f"{file}: {error}", USAGE) from None
 
 
 def connect(url: str | None, api_key: str | None, patience_s: float = PATIENCE_S) -> Client:

@@ -61,6 +61,14 @@ def _print(table: Table) -> None:
     sys.stdout.flush()
 
 
+def confirm(question: str, *, otherwise: str) -> None:
+    """Ask the person at the terminal. Raises Exit, which says `otherwise`, unless they agree, or when nobody is there."""
+    if not sys.stdin.isatty():
+        raise Exit("there is nobody to ask: use --yes", USAGE)
+    if not typer.confirm(question, err=True):
+        raise Exit(otherwise)
+
+
 def write_json(value: Any) -> None:
     """One line of JSON on standard output."""
     write([msgspec.json.encode(value), b"\n"])
@@ -81,14 +89,6 @@ def say(message: str) -> None:
 def say_waiting(reason: str, seconds: float) -> None:
     """Why a request waits before it is sent again."""
     say(f"{reason}; trying again in {seconds:.1f} s")
-
-
-def confirm(question: str, *, otherwise: str) -> None:
-    """Go on only when the person says yes. Raises Exit, which says `otherwise`."""
-    if not sys.stdin.isatty():
-        raise Exit("there is nobody to ask: use --yes", USAGE)
-    if not typer.confirm(question, err=True):
-        raise Exit(otherwise)
 
 
 class Tally:

@@ -14,6 +14,7 @@ from app.errors import STATUS, Code, Problem
 from app.recordings import IDEMPOTENCY_KEY_MAX
 from models.job import JobKind
 from replay.envelope import decode_upload
+from replay.privacy import Rules, check_rules
 from tests.api.conftest import Process
 from tests.api.erasing import ERASURES, Hands, erase
 from tests.api.test_create import PATH
@@ -131,6 +132,10 @@ async def test_real_answers_are_as_it_says(
     check_answer(document, await api.post(PATH, content=b"{}"))
     check_answer(document, await api.post(PATH, content=b"", headers={"Content-Encoding": "br"}))
     check_answer(document, await api.post(f"{path}/retry"))
+    check_answer(document, await api.post(f"{path}/mask", json=examples.MASK_ORDER))
+    check_answer(document, await api.post(f"{path}/mask", json={"dry_run": True}))
+    check_answer(document, await api.post(f"{path}/mask", json={"rules": []}))
+    check_answer(document, await api.get(f"{path}/mask"))
     check_answer(document, await api.delete(path))
     await get(api, path, 404)
 
@@ -210,6 +215,8 @@ async def test_every_operation_is_there(document: dict[str, Any]) -> None:
         f"GET {path}/{{recording_id}}/logs",
         f"HEAD {path}/{{recording_id}}/logs",
         f"POST {path}/{{recording_id}}/retry",
+        f"POST {path}/{{recording_id}}/mask",
+        f"GET {path}/{{recording_id}}/mask",
         f"POST {path}/{{recording_id}}/confirm-video",
         f"POST {path}/{{recording_id}}/video-upload-url",
         f"GET {path}/{{recording_id}}/video",
@@ -300,6 +307,7 @@ async def test_the_examples_are_what_the_service_takes_and_gives(
     api: httpx.AsyncClient, process_it: Process
 ) -> None:
     decode_upload(msgspec.json.encode(examples.UPLOAD))
+    check_rules(msgspec.convert(examples.MASK_ORDER["rules"], Rules))
     path = await create(api, msgspec.json.encode(examples.UPLOAD))
     await process_it(id_in(path))
     read = (await api.get(path)).json()
@@ -321,6 +329,8 @@ async def test_the_examples_are_what_the_service_takes_and_gives(
         (examples.ERASURE_PREVIEW, erasure_documents.ErasurePreview),
         (examples.ERASURE_RUNNING, erasure_documents.ErasureDocument),
         (examples.ERASURE_DONE, erasure_documents.ErasureDocument),
+        (examples.MASKING, documents.MaskingDocument),
+        (examples.MASK_DRY_RUN, documents.MaskDryRun),
     ):
         assert msgspec.to_builtins(msgspec.convert(example, type_)) == example
 

@@ -5,10 +5,11 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from models import lifecycle, video
+from models import lifecycle, masking, video
 from models.db import Database
 from models.job import JobKind
 from models.lifecycle import Processed, Work
+from models.masking import Masked, NewTape
 from models.object import ObjectKind, PutObject
 from models.recording import FailureCode, Recording, Status
 from models.retry import Again, Dead, Failure, FailureKind, Policy
@@ -23,6 +24,7 @@ STOPPED = Failure(FailureKind.STOPPED, FailureCode.PROCESSING_FAILED, "The worke
 LOSS = Failure(FailureKind.LOSS, FailureCode.WORKER_LOST, "The worker was lost.")
 UNREADABLE = Failure(FailureKind.BAD_INPUT, FailureCode.VIDEO_UNREADABLE, "It is no video.")
 GONE = Failure(FailureKind.BAD_INPUT, FailureCode.VIDEO_MISSING, "It is gone.")
+MASKED = b"a masked payload"
 FACTS = {"duration_ms": 1400, "bytes": 9, "container": "webm", "codecs": ["vp9"], "has_audio": False}
 
 
@@ -68,6 +70,17 @@ def processed(work: Work, **changes: Any) -> Processed:
         "navigations": [],
     }
     return Processed(**{**values, **changes})
+
+
+async def masked(db: Database, hand: Deckhand, work: Work, **changes: Any) -> Masked:
+    """What `mask` would make of what there is now: a tape, or without one batch 0 of the payload."""
+    kept = await masking.kept(db, hand.tenant_id, work.claim.recording_id)
+    assert kept
+    tape = PutObject(work.objects[ObjectKind.TAPE], 11, 1)
+    new = NewTape(tape, PutObject(work.objects[ObjectKind.SIDECAR], 5, 2), b"new index")
+    made: dict[str, Any] = {"tape": new} if kept.tape else {"payload": {0: MASKED}}
+    pages = [{"url": "https://x.example/", "timestamp_ms": 0}]
+    return Masked(kept, **{"counts": {"key": 2}, "name": None, "navigations": pages, **made, **changes})
 
 
 async def settle(db: Database, work: Work, failure: Failure, **options: bool) -> Again | Dead | None:

@@ -8,19 +8,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from models import deletion, lifecycle, payload, sweep, video
+from models import deletion, lifecycle, masking, payload, sweep, video
 from models.db import Database
 from models.job import JobKind, JobState
 from models.ledger import ClaimLost
 from models.lifecycle import PayloadExpired, Work
+from models.masking import Masked, Progress
+from models.object import ObjectKind
 from models.recording import Status
 from models.retry import Failure
 from models.video import NotAwaited
+from replay.privacy import Rules
 from tests.factories import Deckhand, job_of, recording
 from tests.models.steps import (
     BAD,
     GONE,
     LOSS,
+    MASKED,
     UNREADABLE,
     awaiting,
     claim,
@@ -28,6 +32,7 @@ from tests.models.steps import (
     confirm,
     found,
     make_due,
+    masked,
     objects,
     processed,
     settle,
@@ -44,6 +49,10 @@ class Life:
         self.hand = hand
         self.id = id_
         self.held: dict[JobKind, Work] = {}
+        self.asked_to_mask = False
+        self.made: dict[UUID, Masked] = {}  # claim → what it will commit
+        self.read_masked: dict[UUID, bool] = {}  # claim → whether the payload that it read is masked
+        self.masked_tapes: set[str | None] = {None}
 
     async def step(self, name: str) -> None:
         await make_due(self.db)
@@ -53,6 +62,8 @@ class Life:
 
     async def claim_process(self) -> None:
         await self._claim(JobKind.PROCESS)
+        if work := self.held.get(JobKind.PROCESS):
+            self.read_masked.setdefault(work.claim.id, await self._payload() == MASKED)
 
     async def claim_verify(self) -> None:
         await self._claim(JobKind.VERIFY_VIDEO)
@@ -63,6 +74,25 @@ class Life:
     async def process(self) -> None:
         if work := self.held.pop(JobKind.PROCESS, None):
             await lifecycle.commit_processed(self.db, work.claim, processed(work))
+            if self.read_masked[work.claim.id]:
+                self.masked_tapes.add(work.objects[ObjectKind.TAPE])
+
+    async def ask_to_mask(self) -> None:
+        self.asked_to_mask = True
+        await masking.ask(self.db, self.hand.tenant_id, self.id, Rules())
+
+    async def claim_mask(self) -> None:
+        await self._claim(JobKind.MASK)
+        if (work := self.held.get(JobKind.MASK)) and work.claim.id not in self.made:
+            self.made[work.claim.id] = await masked(self.db, self.hand, work)
+
+    async def mask(self) -> None:
+        if work := self.held.pop(JobKind.MASK, None):
+            await masking.commit_masked(self.db, work.claim, self.made[work.claim.id])
+            self.masked_tapes.add(work.objects[ObjectKind.TAPE])
+
+    async def bad_mask(self) -> None:
+        await self._settle(JobKind.MASK, BAD)
 
     async def verify(self) -> None:
         if work := self.held.pop(JobKind.VERIFY_VIDEO, None):
@@ -127,6 +157,19 @@ class Life:
         named = {one.tape_name, one.sidecar_name, one.video_name, one.upload_name}
         assert kept == named - {None}
 
+        async with self.db.autocommit() as connection:
+            is_open = (
+                await connection.execute(text("SELECT EXISTS (SELECT FROM mask_request)"))
+            ).scalar_one()
+        if is_open:
+            assert JobKind.PROCESS in live or await job_of(self.db, self.id, JobKind.MASK)
+        elif self.asked_to_mask:
+            assert one.tape_name in self.masked_tapes
+            assert await self._payload() in (b"", MASKED)
+
+    async def _payload(self) -> bytes:
+        return b"".join([chunk async for chunk in payload.chunks(self.db, self.id, 0)])
+
     async def _claim(self, kind: JobKind) -> None:
         if await job_of(self.db, self.id, kind) and (work := await claim(self.db, self.id, kind)):
             self.held[kind] = work
@@ -146,7 +189,7 @@ async def test_whatever_happens_nothing_is_stuck_and_no_object_forgotten(
     database: Database, hand: Deckhand, steps: list[str]
 ) -> None:
     async with database.transaction() as session:
-        await session.execute(text("TRUNCATE object, job"))
+        await session.execute(text("TRUNCATE object, job, mask_request"))
     life = Life(database, hand, await awaiting(database, hand))
     for step in steps:
         await life.step(step)
@@ -157,6 +200,7 @@ async def test_whatever_happens_nothing_is_stuck_and_no_object_forgotten(
         ("claim_process", "process"),
         ("claim_deadline", "deadline_finds_it"),
         ("claim_verify", "verify"),
+        ("claim_mask", "mask"),
     ):
         async with database.transaction() as session:
             await session.execute(
@@ -165,6 +209,9 @@ async def test_whatever_happens_nothing_is_stuck_and_no_object_forgotten(
         for step in ending:
             await life.step(step)
     assert await status(database, life.id) is Status.READY
+    dead = await job_of(database, life.id, JobKind.MASK)
+    found_ = await masking.progress(database, hand.tenant_id, life.id)
+    assert found_ == (Status.READY, Progress.FAILED if dead else Progress.DONE)
 
 
 async def test_wherever_it_was_deleted_nothing_is_left_in_the_end(database: Database, hand: Deckhand) -> None:
@@ -174,6 +221,7 @@ async def test_wherever_it_was_deleted_nothing_is_left_in_the_end(database: Data
         ["confirm", "claim_verify"],
         ["confirm", "claim_verify", "verify", "claim_process"],
         ["claim_deadline", "deadline_finds_nothing", "renew"],
+        ["ask_to_mask", "claim_process", "process", "claim_mask", "ask_to_mask"],
     ):
         life = Life(database, hand, await awaiting(database, hand))
         for step in steps:

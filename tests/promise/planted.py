@@ -67,7 +67,7 @@ def _decodings(text: str) -> Iterator[str]:
     for _ in range(3):
         yield text
         text = unquote(text)
-        for escape in set(part[:4] for part in text.split("\\u")[1:]):
+        for escape in {part[:4] for part in text.split("\\u")[1:]}:
             if all(digit in "0123456789abcdefABCDEF" for digit in escape) and len(escape) == 4:
                 text = text.replace(f"\\u{escape}", chr(int(escape, 16)))
         text = text.replace('\\"', '"').replace("\\\\", "\\")
