@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
-import asyncpg
 import psutil
 
 from app import leash
 from tests.deck import Deck
+from tests.factories import mask_nothing
 from tests.servers import Addresses, Servers, clone
 
 
@@ -38,16 +38,10 @@ async def running_deck(
         deck = Deck(Path(folder), clone(servers, database), servers.redis(1), None, environment)
         try:
             await deck.start(*names)
-            await _mask_nothing(deck.database_url)  # what it costs is a benchmark of its own
+            await mask_nothing(deck.database_url)  # what it costs is a benchmark of its own
             yield deck
         finally:
             deck.stop()
-
-
-async def _mask_nothing(database_url: str) -> None:
-    connection = await asyncpg.connect(database_url)
-    await connection.execute("UPDATE project SET masking = 'off'")
-    await connection.close()
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from msgspec import Raw
 from replay import surrogates
 from replay.addresses import address
 from replay.batches import span
-from replay.envelope import Navigation
+from replay.envelope import BadEnvelope, Navigation
 from replay.gather import Gathered
 from replay.index import Index
 from replay.mask import Mask, Masker
@@ -63,11 +63,13 @@ class Remasked:
     def __init__(self, tape: bytearray, sidecar: bytearray, mask: Mask, level: int) -> None:
         self._level = level
         self._index: Index | None = None
-        self._events = gathered = Gathered(0, mask)
+        gathered = Gathered(EVENT_MAX_BYTES, mask)
         tape[0:0] = _BEFORE
         tape += _AFTER
         mask.within("events", tape, gathered.slices)
         gathered.add(tape, last=True)
+        if gathered.rejected:
+            raise BadEnvelope("not a tape's event", f"events[{gathered.rejected[0].index}]")
         order = playing_order(gathered.times)
         gathered.mask_pages(order)
         self._recorded = gathered.recorded(order)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import zstandard
 from sqlalchemy import select
 from sqlmodel import col
@@ -36,6 +37,13 @@ class Deckhand:
     @property
     def tenant_id(self) -> UUID:
         return self.api_key.tenant_id
+
+
+async def mask_nothing(database_url: str) -> None:
+    """Recordings are stored as they are sent, in all projects that there are."""
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("UPDATE project SET masking = 'off'")
+    await connection.close()
 
 
 async def first_tenant(db: Database, database_url: str) -> Deckhand:

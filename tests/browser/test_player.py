@@ -1,5 +1,6 @@
 """rrweb's own player plays what we store: without a complaint, to the page that the visitor saw last."""
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -7,7 +8,9 @@ import pytest
 import zstandard
 from playwright.async_api import BrowserContext
 
+from replay.mask import Masker
 from replay.plan import Claims, plan
+from replay.privacy import Masking, Privacy
 from tests.browser.player import Player, player
 from tests.decoders.tapes import recorded, tape
 from tests.fixtures import manifest, read
@@ -17,16 +20,20 @@ EXPECTED_COMPLAINTS = ("OTS parsing error", "Not allowed to load local resource:
 """Of the browser, about a font of four bytes and an audio that lived in the recorded page."""
 
 
+ELEMENTS = "[...replayer.iframe.contentDocument.querySelectorAll('*')].map(element => element.tagName)"
+
+
 @pytest.fixture
 async def rrweb(browser: BrowserContext, player_modules: Path) -> AsyncIterator[Player]:
     async with player(browser, player_modules) as playing:
         yield playing
 
 
-def normalized(name: str) -> str:
+def normalized(name: str, masking: Masking = Masking.OFF) -> str:
     """A fixture's events as a client would read them back."""
     envelope = b'{"started_at": "2026-01-01T00:00:00Z", "events": ' + read(name) + b"}"
-    planned = plan([[zstandard.compress(envelope)]], Claims(), max_bytes=1 << 30)
+    masker = Masker(Privacy(masking))
+    planned = plan([[zstandard.compress(envelope)]], Claims(), masker=masker, max_bytes=1 << 30)
     assert planned.playable
     return decoded(b"".join(planned.tape()))
 
@@ -51,6 +58,20 @@ async def test_the_player_shows_what_it_shows_of_the_events_as_sent(rrweb: Playe
     assert manifest()[name]["ends"] in sent
     await rrweb.play(normalized(name))
     assert await rrweb.html() == sent
+
+
+@pytest.mark.parametrize("masking", [Masking.DEFAULT, Masking.STRICT])
+@pytest.mark.parametrize("name", PLAYABLE)
+async def test_what_is_masked_plays_and_lays_out_as_before(
+    rrweb: Player, name: str, masking: Masking
+) -> None:
+    before, elements = await rrweb.play(normalized(name)), await rrweb.page.evaluate(ELEMENTS)
+    after = await rrweb.play(normalized(name, masking))
+    assert await rrweb.page.evaluate(ELEMENTS) == elements
+    assert re.sub(r"\S", "*", after) == re.sub(r"\S", "*", before)
+    assert [text for text in rrweb.complaints if not text.startswith(EXPECTED_COMPLAINTS)] == []
+    if masking is Masking.STRICT:
+        assert manifest()[name]["ends"] not in after or not manifest()[name]["ends"]
 
 
 async def test_frames_and_shadow_roots_show_what_was_recorded(rrweb: Player) -> None:

@@ -87,7 +87,7 @@ def test_a_deck_that_is_not_there_yet_is_waited_for() -> None:
             waits.append(reason)
 
         with Client(f"http://127.0.0.1:{port}", "tdk_x", patience_s=30, on_wait=on_wait) as client:
-            assert client.page({}, 1, None).recordings == []
+            assert list(client.recordings({}, 1)) == []
     assert f"http://127.0.0.1:{port}" in waits[0]
     assert "refused" in waits[0]
 
@@ -123,7 +123,7 @@ def test_after_an_outage_that_was_too_long_the_next_request_does_not_wait_again(
             client.recording(ID)
         waits.clear()
         with pytest.raises(Unreachable):
-            client.page({}, 1, None)
+            list(client.recordings({}, 1))
     assert len(waits) <= 1
 
 

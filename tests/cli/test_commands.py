@@ -14,6 +14,7 @@ from app.wrappers import unwrap
 from tests import fixtures
 from tests.cli.conftest import COMMAND, Tapedeck
 from tests.deck import Deck
+from tests.factories import mask_nothing
 
 Against = Callable[..., Tapedeck]
 LOGIN = fixtures.RECORDINGS / "login.json"
@@ -24,6 +25,7 @@ def events_of(name: str) -> list[Any]:
 
 
 async def test_a_recording_s_way_from_file_to_file(deck: Deck, against: Against, tmp_path: Path) -> None:
+    await mask_nothing(deck.database_url)
     tapedeck = against(deck)
     sent = await tapedeck("send", LOGIN, "--again")
     assert (sent.status, sent.err) == (0, "")
@@ -136,6 +138,7 @@ async def test_every_wrapper_arrives_with_its_windows(deck: Deck, against: Again
 
 
 async def test_logs_are_shown_and_given(deck: Deck, against: Against) -> None:
+    await mask_nothing(deck.database_url)
     tapedeck = against(deck)
     session = json.loads(fixtures.read("session.json"))
     session["events"].append({"type": "none"})

@@ -138,5 +138,9 @@ class Deck:
     def logs(self) -> dict[str, str]:
         return {name: self.log(name) for name in self._processes}
 
+    def whole_logs(self) -> list[str]:
+        """All that all processes said."""
+        return [path.read_text(errors="replace") for path in self.folder.glob("*.log")]
+
     def _log(self, name: str) -> Path:
         return self.folder / f"{name}.log"

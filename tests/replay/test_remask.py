@@ -5,8 +5,10 @@ import zlib
 from collections.abc import Iterable
 
 import msgspec
+import pytest
 import zstandard
 
+from replay.envelope import BadEnvelope
 from replay.mask import Masker
 from replay.plan import Claims, plan
 from replay.privacy import Masking, Pattern, Privacy, Rules
@@ -57,6 +59,12 @@ def test_masking_again_changes_nothing_more() -> None:
     second = remask(bytearray(decoded(frame)), bytearray(logs), Masker(Privacy()))
     assert second.masked == {}
     assert b"".join(second.tape()) == b"".join(first.tape())
+
+
+def test_an_event_that_no_tape_has_is_not_lost_but_refused() -> None:
+    logs = bytearray(b'{"console":[],"network":[],"client_info":{},"rejected":[]}')
+    with pytest.raises(BadEnvelope, match="not a tape's event"):
+        remask(bytearray(b'[{"type":3}]'), logs, Masker(Privacy()))
 
 
 def test_an_empty_tape_stays_one() -> None:
