@@ -20,6 +20,7 @@ class JobKind(StrEnum):
     VERIFY_VIDEO = "verify_video"
     PURGE = "purge"
     MASK = "mask"
+    RELATE = "relate"
 
 
 class JobState(StrEnum):
@@ -44,7 +45,7 @@ IMMORTAL = frozenset({JobKind.VIDEO_DEADLINE, JobKind.PURGE})
 """Kinds that never die: they are tried again, with capped backoff, until they succeed."""
 
 BESIDE = frozenset({JobKind.MASK})
-"""Kinds whose death fails no recording: it is as good as it was before them."""
+"""Kinds whose death fails no recording: it is as good as it was before them. So it is with `relate`, but for replays."""
 
 PUTS: dict[JobKind, tuple[ObjectKind, ...]] = {
     JobKind.PROCESS: (ObjectKind.TAPE, ObjectKind.SIDECAR),
@@ -52,6 +53,7 @@ PUTS: dict[JobKind, tuple[ObjectKind, ...]] = {
     JobKind.VERIFY_VIDEO: (ObjectKind.VIDEO,),
     JobKind.PURGE: (),
     JobKind.MASK: (ObjectKind.TAPE, ObjectKind.SIDECAR),
+    JobKind.RELATE: (),
 }
 """The objects that a job of each kind will put: their rows are written with the claim."""
 

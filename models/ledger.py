@@ -72,6 +72,12 @@ async def add(
     )
 
 
+async def owe(session: AsyncSession, kind: JobKind, *, tenant_id: UUID, recording_id: UUID) -> None:
+    """As `add`, due now; one that died before is tried again instead."""
+    if not await revive(session, recording_id, kind):
+        await add(session, kind, tenant_id=tenant_id, recording_id=recording_id)
+
+
 async def kinds_to_ring(db: Database) -> Sequence[JobKind]:
     """The kinds of which `ring` would find jobs. One statement for all: what a dispatcher with nothing to do asks."""
     async with db.driver() as connection:

@@ -48,7 +48,5 @@ async def is_owed(session: AsyncSession, recording_id: UUID) -> bool:
 
 async def owe(session: AsyncSession, recording: Recording) -> None:
     """Add the job if it is owed. One that died before is tried again, with what was asked for since."""
-    if not await is_owed(session, recording.id):
-        return
-    if not await ledger.revive(session, recording.id, JobKind.MASK):
-        await ledger.add(session, JobKind.MASK, tenant_id=recording.tenant_id, recording_id=recording.id)
+    if await is_owed(session, recording.id):
+        await ledger.owe(session, JobKind.MASK, tenant_id=recording.tenant_id, recording_id=recording.id)

@@ -109,6 +109,9 @@ class Recording(SQLModel, table=True):
         default=None, description="the live tape; null until `process` has committed one"
     )
     sidecar_name: str | None = None
+    rows_tape_name: str | None = Field(
+        default=None, description="the tape that its rows are of: they count while that is the live one"
+    )
     playable: bool | None = None
     account: dict[str, Any] | None = Field(default=None, sa_type=JSONB, description="the API's `events`")
     summary: dict[str, Any] | None = Field(default=None, sa_type=JSONB)

@@ -61,6 +61,11 @@ class Project(SQLModel, table=True):
         sa_type=enum_type(IpAddresses),
         sa_column_kwargs={"server_default": "full"},
     )
+    relational: bool = Field(
+        default=False,
+        description="every recording gets its rows, replays or not",
+        sa_column_kwargs={"server_default": text("false")},
+    )
     retention_days: float | None = Field(
         default=None, description="recordings are deleted so long after they were accepted; null: never"
     )
