@@ -120,6 +120,29 @@ class Database:
         finally:
             pooled.close()
 
+    @asynccontextmanager
+    async def bulk(
+        self, limit_s: float
+    ) -> "AsyncIterator[tuple[AsyncSession, asyncpg.Connection[asyncpg.Record]]]":
+        """A transaction that may take `limit_s` seconds, and the driver's own connection inside it, for COPY.
+
+        Its wait for a lock is bounded as everywhere. Errors of the driver's connection are the driver's.
+        """
+        limit_ms = int(limit_s * 1000)
+        async with self.transaction() as session:
+            # The timer of a transaction that runs is not set anew: it has to be taken away first.
+            await session.execute(text("SET LOCAL transaction_timeout = 0"))
+            for name in ("transaction_timeout", "statement_timeout", "idle_in_transaction_session_timeout"):
+                await session.execute(text(f"SET LOCAL {name} = {limit_ms}"))
+            connection = await session.connection()
+            driver = (await connection.get_raw_connection()).driver_connection
+            assert isinstance(driver, asyncpg.Connection)  # noqa: S101  # narrows SQLAlchemy's type
+            try:
+                yield session, driver
+            except BaseException:
+                await connection.invalidate()  # whatever was cut short: nobody has this session again
+                raise
+
     async def ping(self) -> None:
         """Raise unless Postgres answers a statement now."""
         async with self.autocommit() as connection:

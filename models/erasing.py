@@ -15,14 +15,22 @@ from models.db import Database
 from models.erasure import ErasedRecording, Erasure, matching
 from models.object import StoredObject
 from models.recording import IdempotencyKey, Recording, Tally, hour_of
+from models.rows import MODELS
 
-TABLES = ("recording", "payload", "tape", "object", "job", "job_history", "mask_request", "idempotency_key")
+_RECORDING_ID = {
+    "recording": "id",
+    **dict.fromkeys(
+        ("payload", "tape", "object", "job", "job_history", "mask_request", "idempotency_key"), "recording_id"
+    ),
+    **dict.fromkeys(("replay", *MODELS), "replay_id"),
+}
+
+TABLES = tuple(_RECORDING_ID)
 """Where rows of a recording can be. An erasure is not finished before none of them has any."""
 
 _ABSENT = " AND ".join(
-    f"NOT EXISTS (SELECT 1 FROM {table} WHERE {table}.{'id' if table == 'recording' else 'recording_id'}"  # noqa: S608  # constants only
-    " = erased_recording.recording_id)"
-    for table in TABLES
+    f"NOT EXISTS (SELECT 1 FROM {table} WHERE {table}.{column} = erased_recording.recording_id)"  # noqa: S608  # constants only
+    for table, column in _RECORDING_ID.items()
 )
 
 _NOTE_PURGED = text(

@@ -11,7 +11,7 @@ video alone is in `models.video`, deletion in `models.deletion`.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -28,8 +28,9 @@ from models.ids import new_id
 from models.job import BESIDE, PUTS, JobKind, JobState
 from models.ledger import Claim, ClaimLost
 from models.object import ObjectKind, ObjectState, PutObject, bury, object_name, publish
-from models.recording import FailureCode, Payload, Recording, Status, Tape
+from models.recording import FailureCode, Payload, Recording, Source, Status, Tape
 from models.retry import Again, Dead, Failure, Policy
+from models.tenancy import Project
 from replay.findings import from_video
 
 TERMINAL = frozenset({Status.READY, Status.FAILED})
@@ -71,7 +72,16 @@ class Processed:
 
 def is_complete(recording: Recording) -> bool:
     """Whether everything that is owed to a recording has been done. Reads only columns of its locked row."""
-    return recording.tape_name is not None and (not recording.has_video or recording.video is not None)
+    return (
+        recording.tape_name is not None
+        and (not recording.has_video or recording.video is not None)
+        and (recording.source is not Source.REPLAY or has_rows(recording))
+    )
+
+
+def has_rows(recording: Recording) -> bool:
+    """Whether there are rows of what can be read of it now."""
+    return recording.tape_name is not None and recording.rows_tape_name == recording.tape_name
 
 
 def awaits_video(recording: Recording) -> bool:
@@ -174,6 +184,10 @@ async def commit_processed(db: Database, claim: Claim, done: Processed) -> Statu
         )
         read = (col(Payload.recording_id) == recording.id) & col(Payload.batch).in_(done.batches)
         await session.execute(delete(Payload).where(read))
+        if recording.source is Source.REPLAY or await _is_relational(session, recording):
+            await ledger.owe(
+                session, JobKind.RELATE, tenant_id=recording.tenant_id, recording_id=recording.id
+            )
         status = await advance(session, recording, claim)
         await mask_request.owe(session, recording)
         return status
@@ -191,7 +205,8 @@ async def advance(session: AsyncSession, recording: Recording, claim: Claim) -> 
             found = from_video(
                 duration_ms=recording.duration_ms or 0, video_ms=recording.video["duration_ms"]
             )
-            recording.warnings = [*recording.warnings, *msgspec.to_builtins(found)]
+            new = [one for one in msgspec.to_builtins(found) if one not in recording.warnings]
+            recording.warnings = [*recording.warnings, *new]  # `relate` comes by again and again
     await session.flush()
     await change(session, recording.id)
     await ledger.finish(session, claim)
@@ -214,7 +229,9 @@ async def settle(
         if settled is None:
             return None
         kind, verdict = settled
-        if isinstance(verdict, Dead) and recording is not None and kind not in BESIDE:
+        if kind is JobKind.RELATE:
+            failure = replace(failure, code=FailureCode.ROWS_FAILED)
+        if isinstance(verdict, Dead) and recording is not None and is_fatal(kind, recording):
             if failure.code is FailureCode.VIDEO_MISSING:  # what was confirmed is gone: another may come
                 await ledger.cancel(session, recording_id, JobKind.VERIFY_VIDEO)
                 await change(session, recording_id, upload_generation=None)
@@ -225,6 +242,11 @@ async def settle(
             await fail(session, recording, failure.code, failure.message)
             await mask_request.owe(session, recording)
         return verdict
+
+
+def is_fatal(kind: JobKind, recording: Recording) -> bool:
+    """Whether a recording fails with a dead job of this kind, unless its status is terminal."""
+    return kind not in BESIDE and (kind is not JobKind.RELATE or recording.source is Source.REPLAY)
 
 
 async def fail(session: AsyncSession, recording: Recording, code: FailureCode, message: str) -> None:
@@ -268,6 +290,8 @@ async def resume(session: AsyncSession, recording: Recording, status: Status, **
     owed = [JobKind.PROCESS] if recording.tape_name is None else []
     if recording.has_video and recording.video is None and status is Status.PROCESSING:
         owed.append(JobKind.VERIFY_VIDEO)
+    if recording.source is Source.REPLAY and recording.tape_name is not None and not has_rows(recording):
+        owed.append(JobKind.RELATE)
     for kind in owed:
         await ledger.add(session, kind, tenant_id=recording.tenant_id, recording_id=recording.id)
     forgotten = {"failure_code": None, "failure_message": None, "failure_at": None}
@@ -289,6 +313,11 @@ async def change(session: AsyncSession, recording_id: UUID, **values: Any) -> No
     await session.execute(
         update(Recording).where(col(Recording.id) == recording_id).values(updated_at=newer, **values)
     )
+
+
+async def _is_relational(session: AsyncSession, recording: Recording) -> bool:
+    wanted = select(col(Project.relational)).where(col(Project.id) == recording.project_id)
+    return bool((await session.execute(wanted)).scalar_one())
 
 
 def _ended_at(started_at: datetime, duration_ms: int) -> datetime | None:

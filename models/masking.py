@@ -155,6 +155,10 @@ async def _replace(session: AsyncSession, recording: Recording, claim: Claim, ma
                 raise ClaimLost
         recording.tape_name, recording.sidecar_name = new.tape.name, new.sidecar.name
         recording.account = {**(recording.account or {}), "stored_bytes": new.tape.size}
+        if recording.rows_tape_name is not None:  # hidden from now on
+            await ledger.owe(
+                session, JobKind.RELATE, tenant_id=recording.tenant_id, recording_id=recording.id
+            )
         index = update(Tape).where(col(Tape.recording_id) == recording.id)
         await session.execute(index.values(name=new.tape.name, index=new.index))
     for batch, data in masked.payload.items():

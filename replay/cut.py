@@ -148,15 +148,27 @@ def event_starts(array: bytes) -> Starts:
     return array_of("I", accumulate((len(memoryview(event)) + 1 for event in events), initial=1))
 
 
+def events_of(part: Part, stored: bytes) -> list[Raw]:
+    """The events of a part, from its stored bytes. Raises CorruptPart."""
+    try:
+        return surrogates.decode(_events, _checked(part, stored))
+    except (zstandard.ZstdError, msgspec.DecodeError) as error:
+        raise CorruptPart(f"part at {part.offset}: {error}") from None
+
+
+def _checked(part: Part, stored: bytes) -> bytes:
+    if len(stored) != part.length or crc32c(stored) != part.crc32c:
+        raise CorruptPart(f"part at {part.offset}")
+    return read_part(stored, part.json_bytes)
+
+
 def _shortened(
     edge: Edge, stored: bytes, zero: float, level: int, find: FindEvents
 ) -> list[tuple[bytes | Span, list[tuple[int, int]]]]:
     """The edge's wanted events as a part of their own; nothing when there are none."""
     part = edge.part
-    if len(stored) != part.length or crc32c(stored) != part.crc32c:
-        raise CorruptPart(f"part at {part.offset}")
     try:
-        array = read_part(stored, part.json_bytes)
+        array = _checked(part, stored)
         starts = find(part, array)
     except (zstandard.ZstdError, msgspec.DecodeError) as error:
         raise CorruptPart(f"part at {part.offset}: {error}") from None

@@ -13,6 +13,8 @@ import msgspec
 import zstandard
 from msgspec import Raw
 
+from replay import surrogates
+
 _FLUSH_BYTES = 1 << 20
 
 
@@ -22,6 +24,21 @@ class RejectedEvent(msgspec.Struct, frozen=True, gc=False):
     index: int
     reason: str
     event: Raw
+
+
+class Logs(msgspec.Struct, frozen=True):
+    """What a sidecar holds of logs."""
+
+    console: list[Raw]
+    network: list[Raw]
+
+
+_logs = msgspec.json.Decoder(Logs)
+
+
+def read_logs(sidecar: bytes | bytearray) -> Logs:
+    """The logs of a sidecar, as the JSON that its frame decodes to. Raises msgspec.DecodeError."""
+    return surrogates.decode(_logs, bytes(sidecar))
 
 
 def write(

@@ -87,6 +87,7 @@ async def accepted(
     body: bytes | None = None,
     *,
     idempotency: Idempotency | None = None,
+    source: Source = Source.UPLOAD,
     **fields: Any,
 ) -> UUID:
     """Accept a recording as the API does. Returns its id."""
@@ -95,7 +96,7 @@ async def accepted(
         project_id=hand.api_key.project_id,
         user_id=hand.api_key.user_id,
         api_key_id=hand.api_key.id,
-        source=Source.UPLOAD,
+        source=source,
         started_at=datetime.fromtimestamp(START_MS / 1000, UTC),
         **fields,
     )

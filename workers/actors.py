@@ -18,7 +18,7 @@ SOCKET_TIMEOUT_S = 5
 HEARTBEAT_TIMEOUT_MS = 15_000
 RETRIES = 3
 IDLE_POLL_MS = 25
-WAITED_FOR = frozenset({JobKind.PROCESS.value, JobKind.VERIFY_VIDEO.value})
+WAITED_FOR = frozenset({JobKind.PROCESS.value, JobKind.VERIFY_VIDEO.value, JobKind.RELATE.value})
 IN_BULK = frozenset({JobKind.MASK})  # thousands at once: whatever else has come goes first
 LATER = 10  # than 0
 

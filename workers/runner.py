@@ -25,6 +25,7 @@ from workers.leases import Lease, Leases
 from workers.mask import mask
 from workers.process import process
 from workers.purge import purge
+from workers.relate import relate
 from workers.tools import Tools
 from workers.video.deadline import video_deadline
 from workers.video.verify import verify_video
@@ -37,6 +38,7 @@ JOBS: dict[JobKind, Callable[[Work, Tools], Awaitable[None]]] = {
     JobKind.VERIFY_VIDEO: verify_video,
     JobKind.PURGE: purge,
     JobKind.MASK: mask,
+    JobKind.RELATE: relate,
 }
 
 log = structlog.get_logger()

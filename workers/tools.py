@@ -23,6 +23,7 @@ class Tools:
 
     `planning` lets one job at a time hold a whole recording in memory; a job waits for it at most `turn_s` seconds.
     `masking` lets one `mask` at a time wait for that: others that come meanwhile are behind no more than one of these.
+    `relating` lets one job at a time make rows: two would only take turns at the interpreter.
     `inspecting` lets one job at a time have a video looked at by a child process.
     """
 
@@ -31,10 +32,15 @@ class Tools:
     put_deadline_s: float
     max_events_bytes: int
     max_video_bytes: int
-    turn_s: float = 300
+    job_timeout_s: float = 600
     planning: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     masking: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    relating: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     inspecting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+
+    @property
+    def turn_s(self) -> float:
+        return self.job_timeout_s * TURN_SHARE_OF_TIMEOUT
 
     @asynccontextmanager
     async def turn(self, taken: asyncio.Semaphore) -> AsyncIterator[None]:
@@ -71,7 +77,6 @@ async def open_tools(settings: Settings, *, pool_size: int, application: str) ->
         emulator_host=settings.storage_emulator_host,
         upload_deadline_s=settings.upload_deadline_s,
     )
-    turn_s = settings.job_timeout_s * TURN_SHARE_OF_TIMEOUT
     try:
         yield Tools(
             db,
@@ -79,7 +84,7 @@ async def open_tools(settings: Settings, *, pool_size: int, application: str) ->
             settings.put_deadline_s,
             settings.max_events_bytes,
             settings.max_video_bytes,
-            turn_s,
+            settings.job_timeout_s,
         )
     finally:
         await storage.close()

@@ -126,7 +126,7 @@ async def test_a_job_that_gets_no_turn_is_handed_back(
     config: Settings, tools: Tools, database: Database, hand: Deckhand
 ) -> None:
     id_, job_id = await due(database, hand)
-    tools = replace(tools, turn_s=0.1)
+    tools = replace(tools, job_timeout_s=0.2)
     async with running(config, tools) as runner, tools.planning:
         await runner.run(job_id)
     job = await job_of(database, id_)
