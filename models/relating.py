@@ -40,7 +40,11 @@ _END_OTHERS = text(
 
 
 class NotReady(Exception):
-    """There is no tape to make rows from."""
+    """There is no tape to make rows from: not yet, or if the recording has failed, not ever."""
+
+    def __init__(self, status: Status) -> None:
+        super().__init__(status)
+        self.status = status
 
 
 class Overtaken(Exception):
@@ -66,7 +70,7 @@ async def ask(db: Database, tenant_id: UUID, recording_id: UUID) -> Status | Non
         if recording is None or recording.tenant_id != tenant_id:
             return None
         if recording.tape_name is None:
-            raise NotReady
+            raise NotReady(recording.status)
         await ledger.owe(session, JobKind.RELATE, tenant_id=tenant_id, recording_id=recording_id)
         return recording.status
 
