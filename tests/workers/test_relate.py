@@ -188,7 +188,7 @@ async def test_an_error_in_the_middle_leaves_nothing_and_is_tried_again(
         await relate(work, tools)
     assert await count(tools) == 0
     failure = failure_of(error.value)
-    assert failure.kind == "away"
+    assert failure.kind == "away", failure.detail
     await settle(tools.db, work, failure)
     async with tools.db.transaction() as session:
         await session.execute(text("UPDATE job SET due_at = now()"))
