@@ -1,11 +1,10 @@
 """The second pass of masking: what is a secret because of the node that holds it, page by page."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import compress
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
-import re2
 from msgspec import Raw
 
 from replay import surrogates
@@ -94,6 +93,7 @@ def mask_pages(events: Events, order: Sequence[int], marked: Marked, mask: Mask)
                 marked,
             )
         _carry(events, pages, marked)
+        _carry(events, reversed(pages), marked)
         for page in pages:
             strict = masker.strict or page.is_opaque
             if strict or page.secrets or page.hides_elements:
@@ -152,30 +152,27 @@ def _is_masked(text: Raw) -> bool:
     return len(memoryview(text)) > _CARD_MIN and set(memoryview(text)) <= _MASKED
 
 
-def _carry(events: Events, pages: Sequence[Page], marked: Marked) -> None:
-    """An input that is a secret on one page is one on the others, too, unless another has its id there."""
-    known: dict[NodeId, dict[Identity | None, str]] = {}
+def _carry(events: Events, pages: Iterable[Page], marked: Marked) -> None:
+    """An input that is a secret on one page is one on the next, too, while it is there: by id, tag and names."""
+    known: dict[NodeId, tuple[Identity | None, str]] = {}
     for page in pages:
-        for node, rule in page.secrets.items():
-            known.setdefault(node, {})[page.inputs.get(node)] = rule
-    if len(pages) == 1 or not known:
-        return
-    names = {name for rules in known.values() for identity in rules for name in names_of(identity)}
-    named = re2.compile(b'"(?:%b)"' % b"|".join(map(re2.escape, names)))
-    for page in pages:
-        if not page.is_tree and (b"" in names or _mentions(events, page, named)):
+        if known and not page.is_tree and _mentions(events, page, known):
             _learn(events, page, page.places, marked)
         is_whole = events.kinds[page.places[0]] == _SNAPSHOT
-        for node, rules in known.items():
-            identity = page.inputs.get(node)
-            if identity in rules or not (identity or is_whole):
-                page.secrets.setdefault(node, rules.get(identity) or next(iter(rules.values())))
+        for node, (identity, rule) in known.items():
+            found = page.inputs.get(node)
+            if found == identity or not (found or is_whole):
+                page.secrets.setdefault(node, rule)
+        known = {node: (page.inputs.get(node), rule) for node, rule in page.secrets.items()}
 
 
-def _mentions(events: Events, page: Page, names: "re2._Regexp[bytes]") -> bool:
-    """Whether one of these names stands anywhere on a page: without it none of its inputs is known from another."""
+def _mentions(events: Events, page: Page, known: Mapping[NodeId, tuple[Identity | None, str]]) -> bool:
+    """Whether a page may have one of these inputs: one of their names stands anywhere on it, or they have none."""
+    names = {b'"%b"' % name if name else b"" for identity, _ in known.values() for name in names_of(identity)}
     return any(
-        names.search(*events.editable(place)) for place in page.places if events.kinds[place] != _INPUT
+        buffer.find(name, start, end) >= 0
+        for buffer, start, end in map(events.editable, page.places)
+        for name in names
     )
 
 
