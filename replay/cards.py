@@ -20,8 +20,8 @@ _RUN_MIN = 13  # bytes
 _RUN_GROUPS_MAX = 7  # longer runs are lists of numbers
 _GROUPINGS = frozenset({(4, 4, 4, 4), (4, 4, 4, 4, 3), (4, 6, 5), (4, 6, 4), (4, 4, 4, 1), (6, 13)})
 _APART = (b"", b" ", b"+", b"\xc2\xa0")  # what may stand between a card number and another number
-_WORD_BEFORE = re.compile(rb"(?:[0-9A-Za-z_\x80-\xff]|[0-9A-Za-z_]-)\Z")
-_WORD_AFTER = re.compile(rb"[0-9A-Za-z_\x80-\xff]|-[0-9A-Za-z_]")
+_WORD_BEFORE = re.compile(rb"(?:[0-9A-Za-z_]|[0-9A-Za-z_]-)\Z")
+_WORD_AFTER = re.compile(rb"[0-9A-Za-z_]|-[0-9A-Za-z_]")
 
 # (first prefix, last prefix, lengths)
 _ISSUERS: tuple[tuple[str, str, Sequence[int]], ...] = (
