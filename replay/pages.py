@@ -16,7 +16,7 @@ from msgspec import Raw
 from replay import surrogates
 from replay.elements import INPUTS, Attributes, Hidden, Identity, hides, identity, secret_rule
 from replay.nodes import Data, Node, NodeId
-from replay.selectors import Selector
+from replay.selectors import Known, Selector
 
 _values = msgspec.json.Decoder(str | float | bool | dict[str, Any] | None)
 
@@ -77,6 +77,7 @@ class Page:
         self._parents: dict[NodeId, NodeId] = {}
         self._marks: dict[NodeId, Mark] = {}
         self._known: dict[NodeId, Mark | None] = {}
+        self._above: Known = {}
 
     @property
     def hides_elements(self) -> bool:
@@ -101,6 +102,7 @@ class Page:
 
     def match_selectors(self) -> None:
         """Once all is learned: what its ancestors make of an element may have changed after it came."""
+        self._above.clear()
         for element in self._elements.tags:
             self._match(element)
 
@@ -158,12 +160,14 @@ class Page:
         if self.is_tree and (hidden := hides(attributes)) > self._marks.get(element, NO_MARK).hidden:
             self._marks[element] = Mark(hidden, "marked_element")
         if self._selectors:
+            if element in self._elements.tags:
+                self._above.clear()
             self._elements.learn(element, tag, self._parents.get(element), attributes)
             self._match(element)
 
     def _match(self, element: NodeId) -> None:
         if element not in self._marks and any(
-            one.matches(self._elements, element) for one in self._selectors
+            one.matches(self._elements, element, self._above) for one in self._selectors
         ):
             self._marks[element] = Mark(Hidden.TEXT, "selector")
 
