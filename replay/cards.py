@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 # Where a number that may be one begins: what a search in any text looks for first.
-CANDIDATE = rb"(?:[^0-9.]|[^0-9]\.)[2-6][0-9]{3}(?:%(gap)s)?[0-9]{4,6}(?:%(gap)s)?[0-9]{4,5}" % {
-    b"gap": rb"[ +.-]|%20|%2[dDbB]|\\u00(?:20|2[dD]|[aA]0)|\xc2\xa0"
-}
+CANDIDATE = (
+    rb"(?:[^0-9.]|[^0-9]\.|\\u[0-9a-fA-F]{4})[2-6][0-9]{3}(?:%(gap)s)?[0-9]{4,6}(?:%(gap)s)?[0-9]{4,5}"
+    % {b"gap": rb"[ +.-]|%20|%2[dDbB]|\\u00(?:20|2[dD]|[aA]0)|\xc2\xa0"}
+)
 
 _RUN = re.compile(rb"[0-9]+(?:(?:[ +.-]|\xc2\xa0)[0-9]+)*+")
 _GROUP = re.compile(rb"[0-9]+")

@@ -54,7 +54,9 @@ _VALUE = re.compile(
     rb"""|(?P<bare>[^\r\n"'}\]]+)""",
     re.DOTALL,
 )
-_PART = re.compile(rb'(?P<open>[\[{])|(?P<close>[\]}])|"([^"\\]*+(?:\\.[^"\\]*+)*+)"?+(?P<colon>\s*+:)?', re.DOTALL)
+_PART = re.compile(
+    rb'(?P<open>[\[{])|(?P<close>[\]}])|"([^"\\]*+(?:\\.[^"\\]*+)*+)"?+(?P<colon>\s*+:)?', re.DOTALL
+)
 _BARE_END = re.compile(rb"[,;&\s]")
 _BEARER = re.compile(rb"(?i)(?<![a-z0-9])bearer(?:[ +:]|\xc2\xa0)+([a-z0-9._~+/-]{6,}=*)")
 _BASIC = re.compile(rb"(?i)(?<![a-z0-9])basic[ +:]+([a-z0-9+/_-]{4,}=*)")

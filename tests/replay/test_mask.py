@@ -5,6 +5,7 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterable
+from time import perf_counter
 from typing import Any
 
 import pytest
@@ -167,6 +168,52 @@ def test_a_value_whose_name_says_so_is_masked_whole(before: Any, after: Any) -> 
     assert payload_of(before) == after
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ([{"name": "Cookie", "enabled": True, "value": "a=b"}], [{"name": "Cookie", "enabled": True, "value": "***"}]),
+        ([{"value": "a=b", "comment": "", "name": "Cookie"}], [{"value": "***", "comment": "", "name": "Cookie"}]),
+        ([{"name": "x-api-key", "values": ["abc"]}], [{"name": "x-api-key", "values": ["***"]}]),
+        ('{"name": "Cookie", "value": "a=b"}', '{"name": "Cookie", "value": "***"}'),
+        ('{"token": [["a"], "b"], "c": 1}', '{"token": [["*"], "*"], "c": 1}'),
+        ('{"password": {"a": {"b": "c"}, "d": "e"}}', '{"password": {"a": {"b": "*"}, "d": "*"}}'),
+        ('{"token": null, "password": true}', '{"token": null, "password": true}'),
+    ],
+)  # fmt: skip
+def test_a_name_and_its_value_are_told_however_they_are_written(before: Any, after: Any) -> None:
+    assert payload_of(before) == after
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("/?password=a(b)c'd&x=1", "/?password=*******&x=1"),
+        ("background: url(/a?key=abc) no-repeat", "background: url(/a?key=***) no-repeat"),
+        ("fetch('/a?key=abc')", "fetch('/a?key=***')"),
+        ("(see /a?key=abc(1))", "(see /a?key=***(1))"),
+    ],
+)
+def test_a_parameter_goes_as_far_as_its_url(before: str, after: str) -> None:
+    assert payload_of(before) == after
+
+
+@pytest.mark.parametrize(
+    "around", ["\u30ab\u30fc\u30c9%s\u3067\u3059", "\u756a\u53f7\uff1a%s", "\u2022%s\u2022", "\u00e9%s"]
+)
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_a_card_number_is_told_beside_any_script(around: str, ascii_only: bool) -> None:
+    raw = json.dumps({"timestamp": 1, **custom(around % CARD)}, ensure_ascii=ascii_only).encode()
+    assert played(masked([raw]))[0]["data"]["payload"] == around % "**** **** **** ****"
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    ["/?orderId=4111111111111111", '{"id": "4111111111111111"}', '{"orderId":4111111111111111}', "user_uuid=4111111111111111"],
+)  # fmt: skip
+def test_ids_within_a_text_are_no_card_numbers(harmless: str) -> None:
+    assert payload_of(harmless) == harmless
+
+
 def test_escapes_hide_nothing() -> None:
     raw = rb'{"type":5,"timestamp":1,"data":{"tag":"t","payload":{"\u0041uthorization":"x","n":"\u0034111 1111 1111 1111"}}}'
     (event,) = played(masked([raw]))
@@ -299,6 +346,29 @@ def test_what_a_marked_element_holds_is_masked(mark: str) -> None:
     assert '"*** **"' in everything
     assert '"all"' in everything
     assert result.masked == {"marked_element": 7}
+
+
+@pytest.mark.parametrize(
+    "classes", ["a\nrr-mask", "rr-mask\n", "\trr-block\t", "token=x rr-mask", "%41 rr-mask"]
+)
+def test_a_class_is_told_among_any_others(classes: str) -> None:
+    result = masked([META, snapshot(element(6, "div", text(7, "Ada"), **{"class": classes}))])
+    assert "Ada" not in json.dumps(played(result))
+
+
+@pytest.mark.parametrize(
+    "autocomplete",
+    [
+        "one-time-code",
+        "current-password",
+        "current-password webauthn",
+        "section-a\ncc-number",
+        "billing cc-csc",
+    ],
+)
+def test_what_a_browser_fills_in_tells_a_secret(autocomplete: str) -> None:
+    shown = snapshot(element(6, "input", type="text", autocomplete=autocomplete))
+    assert texts(masked([META, shown, typed(6, "abc")])) == ["***"]
 
 
 @pytest.mark.parametrize("name", ["data-private-mask", "data-seestack-mask", "data-mask"])
@@ -435,6 +505,69 @@ def test_nodes_that_go_in_circles_end() -> None:
     circle = [{"parentId": 8, "nextId": None, "node": element(7, "p", **{"class": "rr-mask"})},
               {"parentId": 7, "nextId": None, "node": element(8, "p", text(9, "Ada"))}]  # fmt: skip
     assert "Ada" not in json.dumps(played(masked([META, snapshot(), mutation(adds=circle)])))
+
+
+def test_nodes_that_go_in_circles_end_for_selectors_too() -> None:
+    circle = [{"parentId": 8, "nextId": None, "node": element(7, "p")},
+              {"parentId": 7, "nextId": None, "node": element(8, "p", text(9, "Ada"))}]  # fmt: skip
+    rules = Rules(selectors=("main p", "p > p"))
+    assert "Ada" not in json.dumps(
+        played(masked([META, snapshot(), mutation(adds=circle)], Privacy(rules=rules)))
+    )
+
+
+def test_a_pattern_never_cuts_a_character_in_two() -> None:
+    rules = Rules((Pattern("byte", r"\Cb"), Pattern("bytes", r"a\C")))
+    raw = '{"type":5,"timestamp":1,"data":{"payload":"x\u00e9b a\u00e9"}}'.encode()
+    (event,) = played(masked([raw], Privacy(Masking.OFF, rules)))
+    assert event["data"]["payload"] == "x\u00e9* *\u00e9"
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "/a=",
+        "/token=",
+        "&a=",
+        "cookie: ",
+        r"\"token\":[",
+        r"\"",
+        r"\\",
+        "%41",
+        "bearer ",
+        "-----BEGIN PRIVATE KEY",
+        "4111 ",
+    ],
+)
+def test_time_goes_with_the_length_of_a_text(part: str) -> None:
+    def seconds(times: int) -> float:
+        body = bytearray(b'["token=abc ' + part.encode() * times + b'"]')
+        start = perf_counter()
+        Masker(DEFAULT).mask(body, 0, len(body), lambda *_: None, lambda *_: None)
+        return perf_counter() - start
+
+    assert min(seconds(20_000) for _ in range(2)) < 40 * min(seconds(2_000) for _ in range(3))
+
+
+@pytest.mark.parametrize("part", ['"token"', '"4111111111111111"', '{"name":"cookie"}'])
+def test_time_goes_with_the_number_of_texts(part: str) -> None:
+    def seconds(times: int) -> float:
+        before = b'"' + rb"\"" * 2000 + b'",'
+        body = bytearray(b"[" + before + b",".join([part.encode()] * times) + b"]")
+        start = perf_counter()
+        Masker(DEFAULT).mask(body, 0, len(body), lambda *_: None, lambda *_: None)
+        return perf_counter() - start
+
+    assert seconds(2_000) < 2.0
+
+
+def test_a_long_selector_on_a_deep_page_takes_no_longer() -> None:
+    inner = text(9, "Ada")
+    for i in range(100):
+        inner = element(100 + i, "div", inner)
+    rules = Rules(selectors=("nav " + "div " * 20 + "b", "section " + "div > div " * 8 + "div"))
+    result = masked([META, snapshot(inner)], Privacy(rules=rules))
+    assert result.masked == {}
 
 
 @pytest.mark.parametrize("name", ["login.json", "login-pretty.json", "shop-packed.json", "shop-posthog.json"])
