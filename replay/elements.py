@@ -111,10 +111,9 @@ def identity(tag: str, attributes: Attributes) -> Identity:
     return tag, _as_json(attributes, "name"), _as_json(attributes, "id")
 
 
-def names_of(identity: Identity | None) -> Iterator[bytes]:
+def names_of(identity: Identity) -> Iterator[bytes]:
     """The names by which an input can be found in a JSON text; an empty one when it has none."""
-    names = [name for name in identity[1:] if name] if identity else []
-    yield from names or [b""]
+    yield from [name for name in identity[1:] if name] or [b""]
 
 
 def is_typed_into(tag: str | None, attributes: Attributes) -> bool:

@@ -36,21 +36,20 @@ def fields(data: Data, page: Page, *, strict: bool) -> Iterator[Field]:
 
 def _secrets(data: Data, page: Page) -> Iterator[Field]:
     """The same where only the values of some inputs are to be masked: most of an event is passed over."""
-    secrets = page.secrets
     waiting = [added.node for added in data.adds or () if added.node is not None]
     if data.node is not None:
         waiting.append(data.node)
     while waiting:
         node = waiting.pop()
-        if node.id in secrets and node.attributes and "value" in node.attributes:
-            yield node.attributes["value"], secrets[node.id]
+        if node.attributes and "value" in node.attributes and (rule := page.secret(node.id)):
+            yield node.attributes["value"], rule
         if node.children:
             waiting += node.children
     for changed in data.attributes or ():
-        if changed.id in secrets and changed.attributes and "value" in changed.attributes:
-            yield changed.attributes["value"], secrets[changed.id]
-    if data.id in secrets:
-        yield data.text, secrets[data.id]
+        if changed.attributes and "value" in changed.attributes and (rule := page.secret(changed.id)):
+            yield changed.attributes["value"], rule
+    if rule := page.secret(data.id):
+        yield data.text, rule
 
 
 def _nodes(root: Node, page: Page, strict: bool) -> Iterator[Field]:
@@ -74,7 +73,7 @@ def _text_rule(node: NodeId, page: Page, strict: bool) -> str | None:
 
 
 def _input_rule(node: NodeId, page: Page, strict: bool) -> str | None:
-    if rule := page.secrets.get(node):
+    if rule := page.secret(node):
         return rule
     if mark := page.mark(node):
         return mark.rule
@@ -85,7 +84,7 @@ def _attributes(
     element: NodeId, tag: str | None, attributes: Attributes, page: Page, strict: bool
 ) -> Iterator[Field]:
     """`tag` is None where an event does not say it: then it is the page's to know."""
-    if (secret := page.secrets.get(element)) and "value" in attributes:
+    if "value" in attributes and (secret := page.secret(element)):
         yield attributes["value"], secret
     hidden, rule = page.mark(element) or NO_MARK
     if hidden is Hidden.NOT and not strict:

@@ -26,6 +26,7 @@ _TELLS_OF_NODES = bytes(
 )
 _NULL = ord("n")
 _CARD_MIN = 13
+_NAMES_MAX = 100  # of inputs: to look for more takes longer than to learn a page
 _MASKED = frozenset(b'"* ')
 
 
@@ -92,11 +93,12 @@ def mask_pages(events: Events, order: Sequence[int], marked: Marked, mask: Mask)
                 page.places if page.is_tree else marked.secrets.intersection(page.places),
                 marked,
             )
-        _carry(events, pages, marked)
-        _carry(events, reversed(pages), marked)
+        nameless: dict[NodeId, str] = {}
+        _carry(events, pages, marked, nameless)
+        _carry(events, reversed(pages), marked, nameless)
         for page in pages:
             strict = masker.strict or page.is_opaque
-            if strict or page.secrets or page.hides_elements:
+            if strict or page.secrets or page.elsewhere or page.hides_elements:
                 for place in page.places:
                     if strict or page.hides_elements or _may_hold_value(events, place):
                         _mask_event(events, place, page, strict, mask)
@@ -152,24 +154,33 @@ def _is_masked(text: Raw) -> bool:
     return len(memoryview(text)) > _CARD_MIN and set(memoryview(text)) <= _MASKED
 
 
-def _carry(events: Events, pages: Iterable[Page], marked: Marked) -> None:
-    """An input that is a secret on one page is one on the next, too, while it is there: by id, tag and names."""
-    known: dict[NodeId, tuple[Identity | None, str]] = {}
+def _carry(events: Events, pages: Iterable[Page], marked: Marked, nameless: dict[NodeId, str]) -> None:
+    """An input that is a secret on one page is one on the next, too, while it is there: by id, tag and names.
+
+    `nameless`, which grows, are secrets that no event brought as an input: they are on every page on which no other has their id.
+    """
+    known: dict[NodeId, tuple[Identity, str]] = {}
     for page in pages:
-        if known and not page.is_tree and _mentions(events, page, known):
+        if not page.is_tree and (nameless or (known and _mentions(events, page, known))):
             _learn(events, page, page.places, marked)
         is_whole = events.kinds[page.places[0]] == _SNAPSHOT
-        for node, (identity, rule) in known.items():
-            found = page.inputs.get(node)
-            if found == identity or not (found or is_whole):
+        for node in known.keys() & page.inputs.keys() if is_whole else known:
+            identity, rule = known[node]
+            if page.inputs.get(node, identity) == identity:
                 page.secrets.setdefault(node, rule)
-        known = {node: (page.inputs.get(node), rule) for node, rule in page.secrets.items()}
+        page.elsewhere = nameless
+        known = {}
+        for node, rule in page.secrets.items():
+            if identity_here := page.inputs.get(node):
+                known[node] = identity_here, rule
+            else:
+                nameless[node] = rule
 
 
-def _mentions(events: Events, page: Page, known: Mapping[NodeId, tuple[Identity | None, str]]) -> bool:
+def _mentions(events: Events, page: Page, known: Mapping[NodeId, tuple[Identity, str]]) -> bool:
     """Whether a page may have one of these inputs: one of their names stands anywhere on it, or they have none."""
     names = {b'"%b"' % name if name else b"" for identity, _ in known.values() for name in names_of(identity)}
-    return any(
+    return len(names) > _NAMES_MAX or any(
         buffer.find(name, start, end) >= 0
         for buffer, start, end in map(events.editable, page.places)
         for name in names

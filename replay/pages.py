@@ -29,6 +29,8 @@ class Mark(NamedTuple):
 
 
 NO_MARK = Mark(Hidden.NOT, "")
+_EVERYTHING = Mark(Hidden.ALL, "marked_element")
+_DEPTH_MAX = 1024  # of nodes; a parser stops at 512. A deeper page is hidden as a whole, if anything on it is
 
 
 class Elements:
@@ -71,6 +73,7 @@ class Page:
         self.is_opaque = False  # an event of it could not be read: everything on it may be a secret
         self.secrets: dict[NodeId, str] = {}  # inputs, and the rule by which their values are masked
         self.inputs: dict[NodeId, Identity] = {}
+        self.elsewhere: Mapping[NodeId, str] = {}  # secrets that no other page of the window has a name for
         self.styles: set[NodeId] = set()  # text nodes that hold style sheets
         self._selectors = selectors
         self._elements = Elements()  # only for selectors
@@ -78,11 +81,16 @@ class Page:
         self._marks: dict[NodeId, Mark] = {}
         self._known: dict[NodeId, Mark | None] = {}
         self._above: Known = {}
+        self._is_too_deep = False
 
     @property
     def hides_elements(self) -> bool:
         """Whether any element of the page is masked with all that it holds."""
         return bool(self._marks)
+
+    def secret(self, node: NodeId) -> str | None:
+        """The rule by which the value of an input is masked, or None."""
+        return self.secrets.get(node) or (None if node in self.inputs else self.elsewhere.get(node))
 
     def learn(self, data: Data) -> None:
         """Take in what an event tells."""
@@ -110,12 +118,17 @@ class Page:
         """How much of a node is masked for what it or an element around it says, and by which rule."""
         if not self._marks:
             return None
+        if self._is_too_deep:
+            return _EVERYTHING
         way: list[NodeId] = []
         at = node
         while at is not None and at not in self._known:
             way.append(at)
             self._known[at] = None  # until more is known: parents may go in circles
             at = self._parents.get(at)
+            if len(way) > _DEPTH_MAX:
+                self._is_too_deep = True
+                return _EVERYTHING
         for _ in range(2 if at in way else 1):  # around a circle twice: all of it is inside of all of it
             above = self._known.get(at)
             for inner in reversed(way):

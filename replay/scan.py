@@ -91,7 +91,9 @@ class Scanner:
             return after
         for reading in readings(content):
             for start, end, rule in self._detector.secrets(reading.text):
-                if rule == "card_number" and _is_identifier(text, token, reading.text[:start]):
+                if rule == "card_number" and _is_identifier(
+                    text, token, reading.text[max(0, start - _NAME_MAX) : start]
+                ):
                     continue
                 begin, finish = reading.span(start, end)
                 if fill(text, token.start + begin, token.start + finish):
@@ -155,7 +157,7 @@ def _value_of(text: bytearray, name: Token, *, header: bool) -> int | None:
 
 def _is_identifier(text: bytearray, token: Token, before: bytes) -> bool:
     """Whether a number in a string is an id, by the name of the member or by what stands before it."""
-    if _IDENTIFIER_BEFORE.search(before[-100:]):
+    if _IDENTIFIER_BEFORE.search(before):
         return True
     member = _name_before(text, _without_space(text, token.start - 1))
     return member is not None and _IDENTIFIER.search(_content(text, member)) is not None

@@ -561,6 +561,21 @@ def test_time_goes_with_the_number_of_texts(part: str) -> None:
     assert seconds(2_000) < 2.0
 
 
+def test_a_page_that_is_deeper_than_any_is_hidden_as_a_whole_when_anything_on_it_is() -> None:
+    chain = [
+        {"parentId": 9 + i if i else 5, "nextId": None, "node": element(10 + i, "p")} for i in range(3000)
+    ]
+    moves = [{"parentId": 3009 - i % 2, "nextId": None, "node": element(9999, "p")} for i in range(3000)]
+    page = snapshot(element(6, "div", **{"class": "rr-mask"}), text(7, "Ada"))
+    assert "Ada" not in json.dumps(played(masked([META, page, mutation(adds=chain), mutation(adds=moves)])))
+
+
+def test_a_secret_without_a_name_is_one_on_other_pages_where_nothing_else_has_its_id() -> None:
+    pages = [snapshot(), changed(6, type="password"), snapshot(), typed(6, "abc"),
+             snapshot(element(6, "input", type="text", name="q")), typed(6, "socks")]  # fmt: skip
+    assert texts(masked([META, *pages])) == ["***", "socks"]
+
+
 def test_a_long_selector_on_a_deep_page_takes_no_longer() -> None:
     inner = text(9, "Ada")
     for i in range(100):
