@@ -71,7 +71,10 @@ _AUTOFILL = {
 _MAY_HIDE = re.compile(HIDING_MARKS[0] + rb"|\\u")
 
 TEXT_ATTRIBUTES = frozenset(
-    {"value", "placeholder", "title", "alt", "label", "aria-label", "aria-description", "aria-valuetext"}
+    {
+        *("value", "placeholder", "title", "alt", "label", "srcdoc"),
+        *("aria-label", "aria-description", "aria-valuetext", "aria-placeholder"),
+    }
 )
 RESOURCE_ATTRIBUTES = frozenset({"src", "srcset", "href", "xlink:href", "poster", "data", "rr_dataURL"})
 

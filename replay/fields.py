@@ -2,11 +2,15 @@
 
 from collections.abc import Iterator
 
+import msgspec
 from msgspec import Raw
 
 from replay.elements import RESOURCE_ATTRIBUTES, TEXT_ATTRIBUTES, Attributes, Hidden, is_typed_into
-from replay.nodes import Data, Node, NodeId
+from replay.nodes import Data, Drawn, Node, NodeId
 from replay.pages import NO_MARK, Page
+
+_DRAWS_TEXT = ("fillText", "strokeText")
+_list = msgspec.json.Decoder(list[Raw])
 
 Field = tuple[Raw, str]  # the value, and the rule by which it is masked
 
@@ -29,9 +33,12 @@ def fields(data: Data, page: Page, *, strict: bool) -> Iterator[Field]:
             yield from _attributes(changed.id, None, changed.attributes, page, strict)
     if rule := _input_rule(data.id, page, strict):
         yield data.text, rule
-    if mark := page.mark(data.id):
-        yield data.args, mark.rule
-        yield data.commands, mark.rule
+    mark = page.mark(data.id)
+    for drawn in (Drawn(data.property, data.args), *(data.commands or ())):
+        if mark:
+            yield drawn.args, mark.rule
+        elif strict and drawn.property in _DRAWS_TEXT and (text_drawn := _first(drawn.args)):
+            yield text_drawn, "text"
 
 
 def _secrets(data: Data, page: Page) -> Iterator[Field]:
@@ -93,7 +100,15 @@ def _attributes(
         if (name in TEXT_ATTRIBUTES and hidden) or (hidden is Hidden.ALL and name in RESOURCE_ATTRIBUTES):
             yield value, rule
         elif strict and name == "value":
-            if is_typed_into(tag, attributes) if tag else element in page.inputs:
+            if is_typed_into(tag, attributes) if tag else page.may_be_input(element):
                 yield value, "input"
         elif strict and name in TEXT_ATTRIBUTES:
             yield value, "text"
+
+
+def _first(args: Raw) -> Raw | None:
+    """The first of the arguments of a call, or all that is no list."""
+    try:
+        return next(iter(_list.decode(args)), None)
+    except msgspec.DecodeError:
+        return args

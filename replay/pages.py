@@ -92,6 +92,10 @@ class Page:
         """The rule by which the value of an input is masked, or None."""
         return self.secrets.get(node) or (None if node in self.inputs else self.elsewhere.get(node))
 
+    def may_be_input(self, element: NodeId) -> bool:
+        """Whether an element is one to type into, as far as is known."""
+        return element in self.inputs or element not in self._parents
+
     def learn(self, data: Data) -> None:
         """Take in what an event tells."""
         if data.node is not None:

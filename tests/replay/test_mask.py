@@ -416,6 +416,22 @@ def test_strict_masks_all_text_and_all_input_but_labels_of_buttons() -> None:
     assert result.masked == {"text": 3, "input": 2}
 
 
+@pytest.mark.parametrize(
+    "event",
+    [
+        snapshot(element(6, "iframe", srcdoc="<p>Ada")),
+        snapshot(element(6, "div", aria_placeholder="Ada")),
+        {"type": 3, "data": {"source": 9, "id": 6, "type": 0, "property": "fillText", "args": ["Ada", 10, 20]}},
+        {"type": 3, "data": {"source": 9, "id": 6, "type": 0, "commands": [{"property": "strokeText", "args": ["Ada", 10, 20]}]}},
+        changed(99, value="Ada"),
+    ],
+)  # fmt: skip
+def test_strict_masks_text_wherever_it_is(event: dict[str, Any]) -> None:
+    everything = json.dumps(played(masked([META, snapshot(), event], STRICT)))
+    assert "Ada" not in everything
+    assert ("10, 20]" in everything) == ("10, 20]" in json.dumps(event))
+
+
 # A project's own rules
 
 
