@@ -58,6 +58,7 @@ _PART = re.compile(
     rb'(?P<open>[\[{])|(?P<close>[\]}])|"([^"\\]*+(?:\\.[^"\\]*+)*+)"?+(?P<colon>\s*+:)?', re.DOTALL
 )
 _BARE_END = re.compile(rb"[,;&\s]")
+_LINE_END = re.compile(rb"""[\r\n"']""")
 _BEARER = re.compile(rb"(?i)(?<![a-z0-9])bearer(?:[ +:]|\xc2\xa0)+([a-z0-9._~+/-]{6,}=*)")
 _BASIC = re.compile(rb"(?i)(?<![a-z0-9])basic[ +:]+([a-z0-9+/_-]{4,}=*)")
 _TOKEN_LIKE = re.compile(rb"[0-9]|\A.{20}", re.DOTALL)  # "Bearer certificates" is no token
@@ -121,7 +122,7 @@ class Detector:
         yield from _named(text, _MEMBER, self.member_rule, _value)
         yield from _named(text, _PAIR, self.member_rule, _value)
         if self._line:
-            yield from _named(text, self._line, self._own_rule, _value)
+            yield from _named(text, self._line, self._own_rule, _line)
         if self._builtin:
             yield from _by_form(text)
             for match in _DATA_URL.finditer(text):
@@ -203,6 +204,16 @@ def _value(text: bytes, start: int, rule: str) -> tuple[list[Span], int]:
         return _strings(text, start)
     over = None if rule == "header" else _BARE_END.search(text, start, end)
     end = over.start() if over else end
+    return [(start, end)], end
+
+
+def _line(text: bytes, start: int, rule: str) -> tuple[list[Span], int]:
+    """The same of a header as HTTP writes it, whose value may hold brackets."""
+    is_quoted = text[max(0, start - 8) : start].rstrip(b" \t:")[-1:] in (b'"', b"'")
+    if rule != "header" or is_quoted or text[start : start + 1] in (b'"', b"'", b"[", b"{"):
+        return _value(text, start, rule)
+    over = _LINE_END.search(text, start)
+    end = over.start() if over else len(text)
     return [(start, end)], end
 
 

@@ -102,6 +102,8 @@ def texts(plan: Plan) -> list[str]:
         ("no.5500-0055-5555-5559", "no.*******************", "card_number"),
         ("3782 822463 10005", "**** ****** *****", "card_number"),
         ("Authorization: Basic dXNlcjpwYXNz\r\nHost: x", "Authorization: ***** ************\r\nHost: x", "header"),
+        ("Cookie: a={1}; b=[2]; sid=c\nHost: x", "Cookie: ****** ****** *****\nHost: x", "header"),
+        ("curl -H 'Cookie: a={1}; b=c' https://x", "curl -H 'Cookie: ****** ***' https://x", "header"),
         ("token Bearer abc.DEF-123", "token Bearer ***********", "bearer_token"),
         ("Basic dXNlcjpwYXNz", "Basic ************", "bearer_token"),
         (f"see {JWT}", "see " + "*" * len(JWT), "jwt"),
@@ -635,3 +637,43 @@ def test_a_secret_is_found_whatever_stands_around_it(
     (result,) = event["data"]["payload"]
     assert len(result) == len(value)
     assert secret.removeprefix("/?token=").removeprefix("Bearer ")[-30:-25] not in result or len(secret) < 30
+
+
+PARTS = ("token", "=", "&", "?", CARD, "Bearer ", "abc123", JWT, "%41", "%", "%22", "\\", '"', "'", "{", "}", "[", "]", ":", ",",
+         "\n", " ", "é", "😀", "\ud83d", KEY, "cookie: ", "id", "name", "value", "password", "\x00", "\\u0041", "rr-mask")  # fmt: skip
+fragments = st.lists(st.sampled_from(PARTS), max_size=8).map("".join)
+values = st.recursive(
+    st.one_of(fragments, st.integers(), st.none(), st.booleans()),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(fragments, inner, max_size=3),
+        inner.map(json.dumps),
+    ),
+    max_leaves=8,
+)
+
+
+@given(values, st.booleans(), st.sampled_from([None, 1]))
+def test_whatever_is_masked_stays_json_of_the_same_length(
+    value: Any, ascii_only: bool, indent: int | None
+) -> None:
+    sent = json.dumps([value], ensure_ascii=ascii_only, indent=indent).encode("utf-8", "replace")
+    text = bytearray(sent)
+    Masker(DEFAULT).mask(text, 0, len(text), lambda *_: None, lambda *_: None)
+    assert len(text) == len(sent)
+    assert outline(json.loads(text.decode())) == outline(json.loads(sent))
+
+
+def outline(value: Any) -> Any:
+    """The same without what masking may change; members in their order, for a name may be masked, too."""
+    match value:
+        case dict():
+            return [outline(pair) for pair in value.items()] if len(value) < 2 else dict
+        case list() | tuple():
+            return [outline(one) for one in value]
+        case str():
+            return len(value.encode("utf-16", "surrogatepass"))
+        case None | bool():
+            return value
+        case _:
+            return int
