@@ -34,7 +34,8 @@ _WORDS = frozenset(
     }
 )
 _ENDINGS = ("token", "secret", "password", "passwd", "apikey", "accesskey", "privatekey")
-_FIELD_WORDS = _WORDS - {"key", "auth", "signature", "authorization"}  # alone, in JSON, these say too little
+# Alone, in JSON, four of these say too little; `cookies` are those of a request in an HTTP archive (HAR).
+_FIELD_WORDS = _WORDS - {"key", "auth", "signature", "authorization"} | {"cookies"}
 Span = tuple[int, int]
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[^A-Za-z0-9]+")
 
@@ -80,7 +81,7 @@ _TRIGGERS = (
     CANDIDATE,
     rb"(?i:token|key|secret|passw|pwd|auth|jwt|passphrase|signature|credential)[A-Za-z0-9_.%\[\]-]{0,40}(?:=|%3[dD])",
     rb"(?i:passw(?:or)?d|passwd|pwd|passphrase|secret|token|jwt|credentials?|(?:api|access|private)[_-]?key)QUOTE\s*[:,]",
-    rb"(?i:authorization|cookie|x-api-key|x-auth-token|x-seestack-key)(?:QUOTE|\s*:)",
+    rb"(?i:authorization|cookies?|x-api-key|x-auth-token|x-seestack-key)(?:QUOTE|\s*:)",
     rb"(?i:bearer|basic)(?:[ +:]|%20|\xc2\xa0)+[A-Za-z0-9]",
     rb"eyJ[A-Za-z0-9_-]{5,}\.",
     rb"PRIVATE KEY",

@@ -46,7 +46,7 @@ class Masker:
     def __init__(self, privacy: Privacy) -> None:
         rules = privacy.rules
         check_rules(rules)
-        builtin = privacy.masking is not Masking.OFF
+        self.builtin = builtin = privacy.masking is not Masking.OFF
         self.strict = privacy.masking is Masking.STRICT
         self.ip_addresses = privacy.ip_addresses
         self.selectors = [Selector(css) for css in rules.selectors]

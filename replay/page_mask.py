@@ -11,11 +11,10 @@ from replay import surrogates
 from replay.elements import Identity, names_of
 from replay.fields import fields
 from replay.fill import fill_value
-from replay.mask import Mask
+from replay.mask import Mask, Masker
 from replay.nodes import BadShape, NodeEvent, NodeId
 from replay.pages import Page
 from replay.rrweb import SOURCE_BASE, EventType, Source
-from replay.selectors import Selector
 
 _SNAPSHOT = int(EventType.FULL_SNAPSHOT)
 _INPUT = SOURCE_BASE + Source.INPUT
@@ -84,7 +83,7 @@ def mask_pages(events: Events, order: Sequence[int], marked: Marked, mask: Mask)
     if not (marked.secrets or marked.hiding or everywhere):
         return
     tells = bytes(map(events.kinds.__getitem__, order)).translate(_TELLS_OF_NODES)
-    for pages in _split(events, compress(order, tells), masker.selectors):
+    for pages in _split(events, compress(order, tells), masker):
         for page in pages:
             page.is_tree = everywhere or not marked.hiding.isdisjoint(page.places)
             _learn(
@@ -104,14 +103,14 @@ def mask_pages(events: Events, order: Sequence[int], marked: Marked, mask: Mask)
                         _mask_event(events, place, page, strict, mask)
 
 
-def _split(events: Events, places: Iterable[int], selectors: Sequence[Selector]) -> Iterable[list[Page]]:
+def _split(events: Events, places: Iterable[int], masker: Masker) -> Iterable[list[Page]]:
     """The pages of each window, with the places of their events."""
     windows: dict[object, list[Page]] = {}
     told = events.may_tell_windows()
     for place in places:
         pages = windows.setdefault(_window_of(events, place) if told else None, [])
         if not pages or events.kinds[place] == _SNAPSHOT:
-            pages.append(Page(selectors))
+            pages.append(Page(masker.selectors, builtin=masker.builtin))
         pages[-1].places.append(place)
     return windows.values()
 

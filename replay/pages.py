@@ -67,7 +67,7 @@ class Elements:
 class Page:
     """What is known of a page. `places` are its events', in playing order."""
 
-    def __init__(self, selectors: Sequence[Selector] = ()) -> None:
+    def __init__(self, selectors: Sequence[Selector] = (), *, builtin: bool = True) -> None:
         self.places: list[int] = []
         self.is_tree = False  # nodes are followed, not only inputs
         self.is_opaque = False  # an event of it could not be read: everything on it may be a secret
@@ -76,6 +76,7 @@ class Page:
         self.elsewhere: Mapping[NodeId, str] = {}  # secrets that no other page of the window has a name for
         self.styles: set[NodeId] = set()  # text nodes that hold style sheets
         self._selectors = selectors
+        self._builtin = builtin  # elements are asked what they say of themselves
         self._elements = Elements()  # only for selectors
         self._parents: dict[NodeId, NodeId] = {}
         self._marks: dict[NodeId, Mark] = {}
@@ -172,9 +173,10 @@ class Page:
         """What attributes say, all of an element's or some that changed. An element not seen before may be an input."""
         if tag in INPUTS and element not in self.inputs:
             self.inputs[element] = identity(tag, attributes)
-        if tag in (None, "input") and (rule := secret_rule(attributes)):
+        if self._builtin and tag in (None, "input") and (rule := secret_rule(attributes)):
             self.secrets[element] = rule
-        if self.is_tree and (hidden := hides(attributes)) > self._marks.get(element, NO_MARK).hidden:
+        hidden = hides(attributes) if self._builtin and self.is_tree else Hidden.NOT
+        if hidden > self._marks.get(element, NO_MARK).hidden:
             self._marks[element] = Mark(hidden, "marked_element")
         if self._selectors:
             if element in self._elements.tags:

@@ -159,6 +159,7 @@ def test_a_card_number_split_over_two_text_nodes_is_not_found() -> None:
     [
         ({"Authorization": "Bearer x", "accept": "*"}, {"Authorization": "****** *", "accept": "*"}),
         ({"set-cookie": ["a=b", "c=d"]}, {"set-cookie": ["***", "***"]}),
+        ({"cookies": [{"name": "a", "value": "b"}]}, {"cookies": [{"name": "*", "value": "*"}]}),
         ([{"name": "Cookie", "value": "a=b"}], [{"name": "Cookie", "value": "***"}]),
         ([{"value": "a=b", "name": "x-api-key"}], [{"value": "***", "name": "x-api-key"}]),
         ([["X-Auth-Token", "abc"], ["host", "x"]], [["X-Auth-Token", "***"], ["host", "x"]]),
@@ -463,6 +464,14 @@ def test_patterns_selectors_and_keys_mask_what_they_name() -> None:
         "u": "/?ssn=*&a=2",
     }
     assert result.masked == {"pattern:order": 1, "selector": 2, "key": 5}
+
+
+def test_off_with_rules_masks_what_they_name_and_nothing_else() -> None:
+    page = snapshot(element(6, "input", type="password", value="one"), element(7, "p", text(8, "Ada"), **{"class": "rr-mask"}),
+                    element(9, "p", text(10, "Bob"), id="bob"))  # fmt: skip
+    result = masked([META, page, typed(6, CARD)], Privacy(Masking.OFF, Rules(selectors=("#bob",))))
+    assert result.masked == {"selector": 1}
+    assert "Bob" not in json.dumps(played(result))
 
 
 def test_off_masks_nothing() -> None:
