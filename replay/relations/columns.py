@@ -67,7 +67,9 @@ class Table(NamedTuple):
     @property
     def key(self) -> tuple[str, ...]:
         """The columns that tell its rows of one replay apart."""
-        return tuple(column.name for column in self.columns if column.kind is Kind.KEY and not column.nullable)
+        return tuple(
+            column.name for column in self.columns if column.kind is Kind.KEY and not column.nullable
+        )
 
 
 def columns(row: type[Any]) -> tuple[Column, ...]:

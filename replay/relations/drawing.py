@@ -16,7 +16,9 @@ class CanvasMutation(NamedTuple):
 
     event_no: Key
     position: Key
-    batched: Annotated[bool, Kind.FLAG, "it is one of the event's list of commands; legacy events are one command"]
+    batched: Annotated[
+        bool, Kind.FLAG, "it is one of the event's list of commands; legacy events are one command"
+    ]
     id: Annotated[Integer, "the canvas's node"]
     type: Annotated[str | None, CanvasContext]
     property: Text

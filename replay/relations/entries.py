@@ -1,27 +1,33 @@
 """Members of objects whose names are data: attributes of elements, properties of style diffs, descriptors of fonts.
 
 Each is a row of its own: its place, its name, and its value by type. A name or value that does not fit is in the row's
-rest, as if the entry were an object `{"name": …, "value": …}`. A value of which every column is NULL is null.
+rest (`replay.relations.shape`), as if the entry were an object `{"name": …, "value": …}`. A value of which every column is NULL is null.
 """
 
 from typing import Any
 
 from replay.relations.shape import overlay
-from replay.relations.values import dump, plain
+from replay.relations.values import ALMOST, Unstorable, dump, nearly, plain
+from replay.surrogates import storable
 
 Entry = tuple[str | None, str | None, float | None, bool | None, str | None]
+_KINDS = frozenset((str, int, float, bool, type(None)))
 
 
 def entry(name: str, value: Any) -> Entry:
     """The columns name, value, number, flag and rest of one entry."""
-    kind = type(value)
-    rest = {}
-    if type(name) is not str:
+    rest: dict[str, Any] = {}
+    if type(name) is Unstorable:
         rest["name"] = name
-    if kind not in (str, int, float, bool, type(None)):
+        name = storable(name)
+    kind = type(value)
+    if kind not in _KINDS:
         rest["value"] = value
+        if kind in ALMOST:
+            (kind, *_) = ALMOST[kind]
+            value = nearly(value, kind)
     return (
-        None if rest and "name" in rest else name,
+        name,
         value if kind is str else None,
         value if kind is int or kind is float else None,
         value if kind is bool else None,

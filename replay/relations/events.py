@@ -121,7 +121,9 @@ _SOURCES: dict[Source, Any] = {
     Source.ADOPTED_STYLE_SHEET: AdoptedStyleSheets(),
     Source.CUSTOM_ELEMENT: CustomElements(),
 }
-_BY_NUMBER = {int(source): (source.name.lower(), handler) for source, handler in _SOURCES.items()}
+_BY_NUMBER: dict[Any, tuple[str, Any]] = {
+    int(source): (source.name.lower(), handler) for source, handler in _SOURCES.items()
+}
 
 
 def event_rows(event_no: int, event: Members) -> Rows:
@@ -165,9 +167,7 @@ def _snapshot_of(found: Gathered) -> Members:
     data = _SNAPSHOT.members(row)
     offset = {"left": row.initial_offset_left, "top": row.initial_offset_top}
     if row.initial_offset_left is not None:
-        data["initialOffset"] = {
-            name: plain(value) for name, value in offset.items() if value is not None
-        }
+        data["initialOffset"] = {name: plain(value) for name, value in offset.items() if value is not None}
     if SerializedNode in found:
         nodes = nodes_of(found[SerializedNode], found[SerializedNodeChild], found[SerializedNodeAttribute])
         data["node"] = nodes[0]

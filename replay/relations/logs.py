@@ -67,9 +67,7 @@ _LEGACY_CONSOLE = Shape(ConsoleLog, given=2, members={"args": "payload"}, ignore
 NETWORK = Shape(NetworkRequest, given=2)
 
 
-def log_rows(
-    console: Iterable[bytes], network: Iterable[bytes]
-) -> Iterator[ConsoleLog | NetworkRequest]:
+def log_rows(console: Iterable[bytes], network: Iterable[bytes]) -> Iterator[ConsoleLog | NetworkRequest]:
     """The rows of logs that came beside the events, each a JSON text."""
     for position, log in enumerate(console):
         yield _row(CONSOLE, position, log)
@@ -79,7 +77,12 @@ def log_rows(
 
 def log_of(row: ConsoleLog | NetworkRequest) -> bytes:
     """The JSON text of a log that came beside the events."""
-    if row.rest is not None and (whole := parse(row.rest.encode())) and type(whole) is list and len(whole) == 1:
+    if (
+        row.rest is not None
+        and (whole := parse(row.rest.encode()))
+        and type(whole) is list
+        and len(whole) == 1
+    ):
         return dump(whole[0]).encode()
     members = CONSOLE.members(row) if isinstance(row, ConsoleLog) else NETWORK.members(row)
     return dump(members).encode()

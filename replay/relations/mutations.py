@@ -17,6 +17,7 @@ from replay.relations.nodes import (
 )
 from replay.relations.shape import Part, Shape, make, overlay
 from replay.relations.values import dump
+from replay.surrogates import storable
 
 
 class MutationData(NamedTuple):
@@ -73,7 +74,7 @@ class StyleOmValueEntry(NamedTuple):
     mutation: Key
     entry: Key
     position: Key
-    property: Text
+    name: Annotated[Text, "of the property"]
     value: Text
     priority: Text
     flag: Flag
@@ -177,19 +178,14 @@ def _attribute_rows(event_no: int, mutation: int, changed: dict[str, Any]) -> Ge
 
 
 def _property(name: str, value: Any) -> tuple[str | None, str | None, str | None, bool | None, str | None]:
-    rest = {}
-    text = priority = flag = None
-    if type(value) is str:
-        text = value
-    elif type(value) is bool:
-        flag = value
-    elif type(value) is list and [type(each) for each in value] == [str, str]:
-        text, priority = value
-    else:
-        rest["value"] = value
-    if type(name) is not str:
-        rest["property"] = name
-    return None if "property" in rest else name, text, priority, flag, dump(rest) if rest else None
+    if type(value) is list and [type(each) for each in value] == [str, str]:
+        name, text, _, _, rest = entry(name, value[0])
+        return name, text, value[1], None, rest
+    if type(value) in (int, float):
+        rest = dump({"name": name, "value": value})
+        return storable(name), None, None, None, rest
+    name, text, _, flag, rest = entry(name, value)
+    return name, text, None, flag, rest
 
 
 def _attributes(found: Gathered) -> list[dict[str, Any]]:
@@ -197,13 +193,13 @@ def _attributes(found: Gathered) -> list[dict[str, Any]]:
         (row.mutation, row.entry): {} for row in found[StyleOmValue]
     }
     for row in found.sorted(StyleOmValueEntry):
-        item: dict[str, Any] = {"property": row.property, "value": row.value}
+        item: dict[str, Any] = {"name": row.name, "value": row.value}
         if row.priority is not None:
             item["value"] = [row.value, row.priority]
         elif row.flag is not None:
             item["value"] = row.flag
         overlay(item, row.rest)
-        styles[row.mutation, row.entry][item["property"]] = item["value"]
+        styles[row.mutation, row.entry][item["name"]] = item["value"]
     entries = defaultdict[int, dict[str, Any]](dict)
     for entry_row in found.sorted(AttributeMutationEntry):
         one: dict[str, Any] = {}

@@ -1,8 +1,9 @@
 """How one rrweb object becomes the columns of one row, and comes back from them.
 
 A member goes into the column of its name when its value is of that column's type. Some members are *parts*: a list of
-objects, or an object, that has rows of its own. Whatever else an object has is its *rest*, a JSON text in one of three
-forms:
+objects, or an object, that has rows of its own. Whatever else an object has is its *rest*. What a column can hold only
+nearly (a string with NUL, a number with too many digits) it holds nearly, and the rest has it as it is. The rest is
+a JSON text in one of three forms, and counts more than the columns:
 
 | rest | the object |
 |---|---|
@@ -13,11 +14,11 @@ forms:
 There by default are: required columns (null), required parts (empty).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from replay.relations.columns import Column, Kind, columns
-from replay.relations.values import dump, jsonb, parse, plain
+from replay.relations.values import ALMOST, Number, Unstorable, dump, jsonb, nearly, parse, plain
 
 R = TypeVar("R", bound=tuple[Any, ...])
 
@@ -105,6 +106,8 @@ class Shape(Generic[R]):
                 if rest is None:
                     rest = {}
                 rest[name] = value
+                if type(value) in ALMOST:
+                    self._put_nearly(values, name, value)
         if not self._simple:
             rest, missing = self._look_at_parts(values, rest)
             text = encode_rest(rest, missing)
@@ -131,6 +134,13 @@ class Shape(Generic[R]):
         if self._rest >= 0:
             overlay(found, row[self._rest])
         return found
+
+    def _put_nearly(self, values: list[Any], name: str, value: Number | Unstorable) -> None:
+        for each in ALMOST[type(value)]:
+            at = self._places.get((name, each))
+            if at is not None and at < self.width:
+                values[at] = nearly(value, each)
+                return
 
     def _place(self, at: int, column: Column) -> None:
         for each in _TYPES.get(column.kind, ()):
@@ -180,7 +190,7 @@ def overlay(members: dict[str, Any], rest: str | None) -> None:
 
 
 def flat(
-    members: dict[str, Any], name: str, types: dict[str, tuple[type, ...]]
+    members: dict[str, Any], name: str, types: Mapping[str, tuple[type, ...]]
 ) -> tuple[dict[str, Any], tuple[Any, ...]]:
     """An object's member that is a small object with no members but these, as values; and the object without it.
 

@@ -4,7 +4,7 @@ from collections.abc import Generator, Iterator
 from enum import IntEnum
 from typing import Annotated, Any, NamedTuple
 
-from replay.relations.columns import Integer, Integers, Key, Rest, Text
+from replay.relations.columns import Integer, Integers, Key, Member, Rest, Text
 from replay.relations.gathered import Gathered
 from replay.relations.shape import Part, Shape, flat, make
 
@@ -29,8 +29,8 @@ class StyleSheetRule(NamedTuple):
     id: Annotated[Integer, "the node that owns the sheet"]
     style_id: Annotated[Integer, "the sheet, where it was constructed"]
     rule: Annotated[Text, "CSS; of the whole sheet where it is replaced"]
-    index: Annotated[Integer, "where in the sheet"]
-    index_path: Annotated[Integers, "where in the nested rules of the sheet"]
+    rule_index: Annotated[Integer, Member("index"), "where in the sheet"]
+    rule_path: Annotated[Integers, Member("index"), "where in the nested rules of the sheet"]
     rest: Rest
 
 
@@ -44,7 +44,7 @@ class StyleDeclaration(NamedTuple):
     remove_property: Text
     id: Annotated[Integer, "the node that owns the sheet"]
     style_id: Annotated[Integer, "the sheet, where it was constructed"]
-    index: Annotated[Integers, "the path of the rule in its sheet"]
+    rule_path: Annotated[Integers, Member("index"), "the path of the rule in its sheet"]
 
 
 class AdoptedStyleSheet(NamedTuple):
@@ -58,8 +58,8 @@ class AdoptedStyleSheet(NamedTuple):
 
 class _Rule(NamedTuple):
     rule: Text
-    index: Integer
-    index_path: Integers
+    rule_index: Annotated[Integer, Member("index")]
+    rule_path: Annotated[Integers, Member("index")]
     rest: Rest
 
 
@@ -76,7 +76,7 @@ class _Nothing(NamedTuple):
 
 Rows = Generator[tuple[Any, ...], None, str | None]
 
-_RULE = Shape(_Rule, given=0, members={"index_path": "index"})
+_RULE = Shape(_Rule, given=0)
 _SHEET = Shape(_Sheet, [Part("removes", list), Part("adds", list)], given=0, ignored="source")
 NOTHING = Shape(_Nothing, ignored="source")  # all members but `source` are rest
 _DECLARATION = Shape(StyleDeclaration, given=5, ignored="source")
@@ -153,7 +153,7 @@ class AdoptedStyleSheets:
             styles = [sheet["styleId"] for sheet in sheets]
         values = _ADOPTED.read((event_no, styles), data)
         yield make(AdoptedStyleSheet, values[: _ADOPTED.width])
-        for at, sheet in enumerate(sheets if styles is not None else ()):
+        for at, sheet in enumerate(sheets if styles is not None and sheets else ()):
             for position, rule in enumerate(sheet["rules"]):
                 yield _rule(event_no, at, RuleChange.ADOPT, position, values[2], sheet["styleId"], rule)
         rest: str | None = values[-1]
@@ -182,7 +182,13 @@ def _is_sheet(sheet: Any) -> bool:
 
 
 def _rule(
-    event_no: int, sheet: int, change: RuleChange, position: int, id_: int, style_id: int, rule: dict[str, Any]
+    event_no: int,
+    sheet: int,
+    change: RuleChange,
+    position: int,
+    id_: int,
+    style_id: int,
+    rule: dict[str, Any],
 ) -> StyleSheetRule:
     columns = _RULE.read((), rule)[: _RULE.width]
     return make(StyleSheetRule, (event_no, sheet, _name(change), position, id_, style_id, *columns))

@@ -15,13 +15,15 @@ import math
 import re
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
-from json.decoder import scanstring
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
+from replay import surrogates
+
 EXACT_INT = 2**53  # up to here a double counts every integer
+_LONG_DIGITS = len(str(-(2**63)))
 JSONB_MAX_BYTES = 1 << 27  # Postgres takes twice as much in one jsonb array or object
 
 
@@ -65,6 +67,21 @@ def jsonb(value: Any) -> str | None:
     except (UnicodeEncodeError, RecursionError, _NotStorable):
         return None
     return None if "\\u0000" in text or len(text) > JSONB_MAX_BYTES else text
+
+
+# Which types a value of these is nearly of.
+ALMOST: dict[type, tuple[type, ...]] = {Number: (float, int), Unstorable: (str,)}
+
+
+def nearly(value: Number | Unstorable, as_type: type) -> float | int | str | None:
+    """The nearest value that a column of this type holds; None where there is none."""
+    if isinstance(value, Unstorable):
+        return surrogates.storable(value)
+    near = float(value.text)
+    if as_type is float:
+        return near if math.isfinite(near) else None
+    exact = int(value.text) if len(value.text) <= _LONG_DIGITS and value.text.lstrip("-").isdigit() else None
+    return exact if exact is not None and -(2**63) <= exact < 2**63 else None
 
 
 def number(text: str) -> int | float | Number:
@@ -139,7 +156,7 @@ def parse_slowly(text: bytes) -> Any:
 def _string(token: bytes) -> str:
     if b"\\" not in token:
         return token[1:-1].decode()
-    text = scanstring(token.decode(), 1)[0]
+    text: str = json.loads(token)
     return Unstorable(text) if _UNSTORABLE.search(text) else text
 
 
@@ -148,7 +165,12 @@ class _NotStorable(Exception):
 
 
 def _odd(value: Any) -> Raw:
-    return Raw((value.text if type(value) is Number else json.dumps(value)).encode())
+    if type(value) is Number:
+        return Raw(value.text.encode())
+    try:
+        return Raw(_encode(str(value)))
+    except UnicodeEncodeError:
+        return Raw(json.dumps(value).encode())
 
 
 def _refuse(value: Any) -> Raw:
