@@ -178,14 +178,13 @@ def _attribute_rows(event_no: int, mutation: int, changed: dict[str, Any]) -> Ge
 
 
 def _property(name: str, value: Any) -> tuple[str | None, str | None, str | None, bool | None, str | None]:
+    priority = None
     if type(value) is list and [type(each) for each in value] == [str, str]:
-        name, text, _, _, rest = entry(name, value[0])
-        return name, text, value[1], None, rest
-    if type(value) in (int, float):
-        rest = dump({"name": name, "value": value})
-        return storable(name), None, None, None, rest
-    name, text, _, flag, rest = entry(name, value)
-    return name, text, None, flag, rest
+        value, priority = value
+    elif type(value) in (int, float):
+        return storable(name), None, None, None, dump({"name": name, "value": value})
+    column, text, _, flag, rest = entry(name, value)
+    return column, text, priority, flag, rest
 
 
 def _attributes(found: Gathered) -> list[dict[str, Any]]:

@@ -42,14 +42,15 @@ class Unstorable(str):
     __slots__ = ()
 
 
-def parse(text: bytes | bytearray | memoryview | Raw) -> Any:
+def parse(text: bytes | Raw) -> Any:
     """The value of a valid JSON text. Of several members of one name the last counts."""
-    if not _ODD.search(text):
+    text = bytes(text)
+    if not (_NUL in text or _MINUS_ZERO.search(text) or _LONG.search(text)):
         try:
             return _decode(text)
         except (msgspec.DecodeError, RecursionError):  # an unpaired surrogate; very deep
             pass
-    return parse_slowly(bytes(text))
+    return parse_slowly(text)
 
 
 def dump(value: Any) -> str:
@@ -111,8 +112,11 @@ def _fraction(text: str) -> float | Number:
     return value if exact else Number(text)
 
 
-# What the C decoder does not tell: long integers, minus zero, NUL. It may be found inside strings, too, at no harm.
-_ODD = re.compile(rb"(?<![.0-9])[0-9]{16}|[:,\[\s]-0(?![.0-9])|\\u0000")
+# What the C decoder does not tell. It may be found inside strings, too, at no harm. What follows a literal beginning, or
+# no look-behind, is found several times as fast.
+_NUL = rb"\u0000"
+_MINUS_ZERO = re.compile(rb"-0(?![.0-9])(?<![^:,\[\s]-0)")
+_LONG = re.compile(rb"[0-9]{16}(?<![.0-9][0-9]{16})")  # but for fractions
 _decode = msgspec.json.Decoder(float_hook=_fraction).decode
 
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]]|[^\s,:{}\[\]"]+', re.DOTALL)
