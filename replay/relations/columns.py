@@ -66,9 +66,11 @@ class Table(NamedTuple):
 
     @property
     def key(self) -> tuple[str, ...]:
-        """The columns that tell its rows of one replay apart."""
+        """The columns that tell its rows of one replay apart; NULL is a value like others there."""
         return tuple(
-            column.name for column in self.columns if column.kind is Kind.KEY and not column.nullable
+            column.name
+            for column in self.columns
+            if column.kind is Kind.KEY or (column.kind is Kind.NAME and not column.nullable)
         )
 
 

@@ -64,10 +64,10 @@ def dump(value: Any) -> str:
 def jsonb(value: Any) -> str | None:
     """A JSON text of this value that jsonb keeps exactly; None where it cannot."""
     try:
-        text = _encode_storable(value).decode()
+        text = _encode_storable(value)
     except (UnicodeEncodeError, RecursionError, _NotStorable):
         return None
-    return None if "\\u0000" in text or len(text) > JSONB_MAX_BYTES else text
+    return None if _NUL in text or len(text) > JSONB_MAX_BYTES else text.decode()
 
 
 # Which types a value of these is nearly of.
@@ -130,7 +130,8 @@ def parse_slowly(text: bytes) -> Any:
     here: Any = top
     outside: list[Any] = []
     name: str | None = None
-    for token in _TOKEN.findall(text):
+    for match in _TOKEN.finditer(text):
+        token = match[0]
         first = token[:1]
         if first == b'"':
             value: Any = _string(token)

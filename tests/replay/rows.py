@@ -12,8 +12,7 @@ from replay.relations import TABLES, Row, decompose, recompose
 from replay.relations.columns import Column, Kind
 from replay.relations.values import Number, dump, parse_slowly
 
-COLUMNS = {table.row: table.columns for table in TABLES}
-NAMES = {table.row: table.name for table in TABLES}
+_TABLES = {table.row: table for table in TABLES}
 
 
 def exact(text: bytes) -> Any:
@@ -58,12 +57,12 @@ def through_postgres(rows: Iterable[Row]) -> list[Row]:
     """Rows as Postgres gives them back. Fails where it would not take one, and where two have one key."""
     found, keys = [], set()
     for row in rows:
-        columns = COLUMNS[type(row)]
-        key = (type(row), *(row[i] for i, column in enumerate(columns) if column.kind is Kind.KEY))
+        table = _TABLES[type(row)]
+        key = (type(row), *(getattr(row, name) for name in table.key))
         assert key not in keys, key
         keys.add(key)
-        assert len(row) == len(columns)
-        values = [_stored(column, value) for column, value in zip(columns, row, strict=True)]
+        assert len(row) == len(table.columns)
+        values = [_stored(column, value) for column, value in zip(table.columns, row, strict=True)]
         found.append(type(row)(*values))
     return found[::-1]  # in an order that nobody may count on
 

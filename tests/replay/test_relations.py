@@ -1,7 +1,5 @@
 """Every event becomes rows that Postgres takes, and comes back from them exactly."""
 
-import json
-
 from hypothesis import given
 from hypothesis import strategies as st
 

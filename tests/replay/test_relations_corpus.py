@@ -11,10 +11,10 @@ from msgspec import Raw
 from replay import surrogates
 from replay.events import read_head
 from replay.plan import Claims, plan
-from replay.relations import decompose, recompose
-from replay.rrweb import KIND_NAMES, EventType
+from replay.relations import decompose
+from replay.rrweb import KIND_NAMES
 from tests.replay.recordings import MIB, decoded, payload, stored
-from tests.replay.rows import exact, there_and_back, through_postgres
+from tests.replay.rows import exact, there_and_back
 from tests.replay.test_corpus import ENVELOPE, batches, files
 
 _slices = msgspec.json.Decoder(list[Raw])
