@@ -64,7 +64,8 @@ def _create(table: Table) -> str:
         for column in table.columns
     )
     key = ", ".join(f'"{name}"' for name in table.key)
-    return f"CREATE TEMPORARY TABLE {table.name} ({columns}, UNIQUE NULLS NOT DISTINCT ({key}))"
+    unique = f", UNIQUE NULLS NOT DISTINCT ({key})" if key else ""  # a replay is one row
+    return f"CREATE TEMPORARY TABLE {table.name} ({columns}{unique})"
 
 
 def _rows(table: Table, records: Sequence[Any]) -> list[Row]:
