@@ -78,13 +78,9 @@ def log_rows(console: Iterable[bytes], network: Iterable[bytes]) -> Iterator[Con
 
 def log_of(row: ConsoleLog | NetworkRequest) -> bytes:
     """The JSON text of a log that came beside the events."""
-    if (
-        row.rest is not None
-        and (whole := parse(row.rest.encode()))
-        and type(whole) is list
-        and len(whole) == 1
-    ):
-        return dump(whole[0]).encode()
+    rest = None if row.rest is None else parse(row.rest.encode())
+    if type(rest) is list and len(rest) == 1:  # no object
+        return dump(rest[0]).encode()
     members = CONSOLE.members(row) if isinstance(row, ConsoleLog) else NETWORK.members(row)
     return dump(members).encode()
 
