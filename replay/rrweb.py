@@ -1,8 +1,8 @@
 """The numbers of rrweb, by name, and the kind of an event: its type, and for increments its source.
 
-Sources: `@rrweb/types` (`EventType`, `IncrementalSource`, `MouseInteractions`) for all current numbers; `LOG` is the
-legacy source 11 of rrweb 0.9 (`recordLog`); `ASSET` is event type 7 of rrweb's asset branch. New recorders bring new
-numbers: such events are kept and called `unknown`.
+Sources: `@rrweb/types` (`EventType`, `IncrementalSource`, `MouseInteractions`, `PointerTypes`, `MediaInteractions`,
+`CanvasContext`, `NodeType`) for all current numbers; `LOG` is the legacy source 11 of rrweb 0.9 (`recordLog`); `ASSET` is
+event type 7 of rrweb's asset branch. New recorders bring new numbers: such events are kept and called `unknown`.
 """
 
 from enum import IntEnum
@@ -57,6 +57,43 @@ class MouseInteraction(IntEnum):
     TOUCH_MOVE_DEPARTED = 8
     TOUCH_END = 9
     TOUCH_CANCEL = 10
+
+
+class Pointer(IntEnum):
+    """`data.pointerType` of a mouse interaction."""
+
+    MOUSE = 0
+    PEN = 1
+    TOUCH = 2
+
+
+class MediaInteraction(IntEnum):
+    """`data.type` of a media interaction."""
+
+    PLAY = 0
+    PAUSE = 1
+    SEEKED = 2
+    VOLUME_CHANGE = 3
+    RATE_CHANGE = 4
+
+
+class CanvasContext(IntEnum):
+    """`data.type` of a canvas mutation."""
+
+    CONTEXT_2D = 0
+    WEBGL = 1
+    WEBGL2 = 2
+
+
+class NodeType(IntEnum):
+    """`type` of a serialized node."""
+
+    DOCUMENT = 0
+    DOCUMENT_TYPE = 1
+    ELEMENT = 2
+    TEXT = 3
+    CDATA = 4
+    COMMENT = 5
 
 
 CONSOLE_PLUGIN = "rrweb/console@1"  # @rrweb/rrweb-plugin-console-record
