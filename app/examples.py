@@ -126,6 +126,16 @@ LIST = {"recordings": [RECORDING], "next_cursor": NEXT_ID}
 
 RETRIED = {"id": RECORDING_ID, "status": "processing"}
 
+CREDENTIALS = {"email": "kim@example.com", "password": "XFzb4wnA-36o9yPmfHYK"}
+SIGNED_IN = {
+    "user_id": "019a2b00-0000-7000-8000-000000000003",
+    "email": "kim@example.com",
+    "tenant_id": "019a2b00-0000-7000-8000-000000000001",
+    "project_id": "019a2b00-0000-7000-8000-000000000002",
+    "scopes": ["ingest", "read", "manage"],
+    "csrf_token": "jH1u0Zk8pXlq7Yw2m3sVtB4nDgRcEaFoLi5TyKe6WxU",
+}
+
 HOLD = {"on_hold": True, "since": "2026-05-04T12:00:00Z"}
 NO_HOLD = {"on_hold": False, "since": None}
 

@@ -13,16 +13,19 @@ from litestar.exceptions import HTTPException
 from litestar.response import Redirect
 from litestar.types import ASGIApp, ControllerRouterHandler, Receive, Send
 
-from app import erasures, health, hold, masking, openapi, playback, recordings, video
+from app import erasures, health, hold, masking, openapi, playback, recordings, sign_in, video
 from app.budget import ByteBudget
 from app.cors import Cors
 from app.errors import answer
+from app.passwords import Passwords
+from app.proxies import Proxies
 from app.services import BodyLimits, Services
 from app.tracing import Tracing
 from app.waiting import Watcher
 from models import migrate, queries
 from models.db import Database, UnsafeServer, wait_for_server
 from models.doorbell import Doorbell, connect
+from models.sign_in import SessionTerms
 from models.video import VideoTerms
 from settings import Settings, SettingsError
 from storage.open import open_storage
@@ -73,6 +76,10 @@ def create_app(settings: Settings) -> Web:
         limits=BodyLimits(settings.max_body_bytes, settings.max_events_bytes, settings.body_stall_s),
         video=VideoTerms(settings.video_wait_s, settings.upload_url_ttl_s, settings.upload_deadline_s),
         apart=asyncio.Semaphore(1),
+        passwords=Passwords(),
+        sessions=SessionTerms(settings.sign_in_idle_s, settings.sign_in_max_s),
+        proxies=Proxies(settings.trusted_proxies),
+        is_https=settings.base_url.startswith("https://"),
     )
     api = Router(
         recordings.PATH,
@@ -93,6 +100,7 @@ def create_app(settings: Settings) -> Web:
         route_handlers=[
             api,
             erasing,
+            *sign_in.HANDLERS,
             front_page,
             health.health,
             health.ready,

@@ -26,18 +26,20 @@ from litestar.openapi.spec.enums import OpenAPIType
 from litestar.types import Method
 
 from app import examples
+from app.auth import SESSION_COOKIE
 from app.errors import PROBLEM_JSON, STATUS, ApiError, Code, Problem
-from app.openapi_bodies import ERASE_ORDER, EVENT, MASK_ORDER, UPLOAD, array
+from app.openapi_bodies import CREDENTIALS, ERASE_ORDER, EVENT, MASK_ORDER, UPLOAD, array
 from app.openapi_complete import CompleteConfig, Shown, header_objects
 
 JSON, NDJSON = "application/json", "application/x-ndjson"
-ALWAYS = (Code.UNAUTHORIZED, Code.FORBIDDEN, Code.INTERNAL_ERROR, Code.UNAVAILABLE)
+FAILURES = (Code.INTERNAL_ERROR, Code.UNAVAILABLE)
+ALWAYS = (Code.UNAUTHORIZED, Code.FORBIDDEN, *FAILURES)
 
 
-def problems(*codes: Code) -> dict[int, ResponseSpec]:
+def problems(*codes: Code, always: Sequence[Code] = ALWAYS) -> dict[int, ResponseSpec]:
     """The error answers of an operation: these, and those that any operation may give."""
     by_status: dict[int, list[Code]] = {}
-    for code in (*codes, *ALWAYS):
+    for code in (*codes, *always):
         by_status.setdefault(STATUS[code], []).append(code)
     return {
         status: ResponseSpec(
@@ -79,13 +81,15 @@ _SAID: dict[Code, tuple[str] | ApiError] = {
         errors=[("events[3]", "must be an object, or a string that holds a packed event")],
     ),
     Code.UNAUTHORIZED: ("This API key is not known, or was revoked.",),
-    Code.FORBIDDEN: ("This needs a key with the scope manage.",),
+    Code.FORBIDDEN: ("This needs the scope manage.",),
     Code.NOT_FOUND: ("There is no such recording.",),
     Code.PROJECT_NOT_FOUND: ("There is no such project.",),
     Code.VIDEO_NOT_FOUND: ("There is no video, or it has not been verified yet.",),
     Code.NO_VIDEO_EXPECTED: ("This recording was created without has_video.",),
     Code.VIDEO_NOT_UPLOADED: ("The video is not in storage: PUT all of it to its upload URL, then confirm.",),
     Code.VIDEO_ALREADY_CONFIRMED: ("The video was confirmed already; it cannot be replaced.",),
+    Code.RATE_LIMITED: ("Too many tries to sign in. Try again in 30 seconds.",),
+    Code.UNSUPPORTED_MEDIA_TYPE: ("Send JSON, and say so: Content-Type: application/json.",),
     Code.PAYLOAD_TOO_LARGE: ("The body is larger than 67108864 bytes as sent.",),
     Code.NOT_READY: ("This recording has not been processed yet.",),
     Code.ON_HOLD: ("This recording is on hold: release it first.",),
@@ -254,6 +258,20 @@ READ_ERASURE = _operation(
     content={JSON: _shown(done=examples.ERASURE_DONE, running=examples.ERASURE_RUNNING)},
 )
 
+LOGIN = _operation(
+    "Sign in",
+    description="Signed in, by the cookie that comes with the answer.",
+    headers=("Set-Cookie", "Cache-Control"),
+    content={JSON: _shown(signed_in=examples.SIGNED_IN)},
+    body=RequestBody(required=True, content={JSON: _shown(CREDENTIALS, kim=examples.CREDENTIALS)}),
+)
+LOGOUT = _operation(
+    "Sign out",
+    success=HTTPStatus.NO_CONTENT,
+    description="There is no session (any more).",
+    headers=("Set-Cookie", "Cache-Control"),
+)
+
 
 def _operation_id(handler: HTTPRouteHandler, method: Method, _: Any) -> str:
     """`read_events`, and `head_read_events` for the HEAD of it."""
@@ -275,6 +293,7 @@ CONFIG = CompleteConfig(
     tags=[
         Tag("Recordings", "Create, watch, read and remove recordings."),
         Tag("Erasures", "Erase everything of somebody, with a certificate."),
+        Tag("Sign-in", "Sessions for web pages."),
         Tag("Operations", "How the service is."),
     ],
     components=Components(
@@ -284,10 +303,22 @@ CONFIG = CompleteConfig(
             "x_seestack_key": SecurityScheme(
                 type="apiKey", name="X-SeeStack-Key", security_scheme_in="header"
             ),
+            "session": SecurityScheme(
+                type="apiKey",
+                name=SESSION_COOKIE,
+                security_scheme_in="cookie",
+                description="A sign-in session. What is not GET or HEAD needs `X-CSRF-Token` (`csrf_token` of the "
+                "sign-in, and in the cookie `tapedeck_csrf`) or `Content-Type: application/json`.",
+            ),
         }
     ),
 )
-SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"x_api_key": []}, {"x_seestack_key": []}]
+SECURITY: list[dict[str, list[str]]] = [
+    {"bearer": []},
+    {"x_api_key": []},
+    {"x_seestack_key": []},
+    {"session": []},
+]
 
 
 @get("/openapi.json", include_in_schema=False, sync_to_thread=False)

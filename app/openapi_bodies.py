@@ -69,6 +69,15 @@ UPLOAD = Schema(
     },
 )
 
+CREDENTIALS = Schema(
+    type=OpenAPIType.OBJECT,
+    required=["email", "password"],
+    properties={
+        "email": Schema(type=OpenAPIType.STRING, description="Case does not matter."),
+        "password": STRING,
+    },
+)
+
 _RULES = Schema(
     type=OpenAPIType.OBJECT,
     description="What is masked beside what the project's policy says. Other members are refused.",

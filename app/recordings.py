@@ -44,7 +44,7 @@ from storage.protocol import StorageError
 PATH = "/api/v1/recordings"
 IDEMPOTENCY_KEY_MAX = 255
 POLL_AGAIN_S = 1
-CACHING = {"Cache-Control": "private, no-cache", "Vary": "Authorization, X-API-Key, X-SeeStack-Key"}
+CACHING = {"Cache-Control": "private, no-cache", "Vary": "Authorization, X-API-Key, X-SeeStack-Key, Cookie"}
 
 ApiRequest = Request[Any, Caller, State]
 FilterText = Annotated[str | None, QueryParameter(max_length=500, pattern=r"^[^\x00]*$")]
@@ -234,7 +234,7 @@ async def visible(request: ApiRequest, recording_id: UUID) -> Recording:
     recording = await queries.recording(services_of(request).db, caller.tenant_id, recording_id)
     if recording is None:
         raise not_found()
-    if caller.is_bound and recording.api_key_id != caller.api_key_id:
+    if caller.is_bound and not caller.made(recording):
         raise not_found()
     return recording
 

@@ -11,6 +11,7 @@ import models.erasure
 import models.job
 import models.object
 import models.recording
+import models.sign_in
 import models.tenancy  # noqa: F401  # importing a module declares its tables
 from models.db import async_url, connect
 
