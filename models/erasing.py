@@ -16,13 +16,22 @@ from models.erasure import ErasedRecording, Erasure, matching
 from models.object import StoredObject
 from models.recording import IdempotencyKey, Recording, Tally, hour_of
 
-TABLES = ("recording", "payload", "tape", "object", "job", "job_history", "mask_request", "idempotency_key")
-"""Where rows of a recording can be. An erasure is not finished before none of them has any."""
+TABLES = {
+    "recording": "id",
+    "replay": "replay_id",
+    "payload": "recording_id",
+    "tape": "recording_id",
+    "object": "recording_id",
+    "job": "recording_id",
+    "job_history": "recording_id",
+    "mask_request": "recording_id",
+    "idempotency_key": "recording_id",
+}
+"""Where rows of a recording can be, and by which column. An erasure is not finished before none of them has any."""
 
 _ABSENT = " AND ".join(
-    f"NOT EXISTS (SELECT 1 FROM {table} WHERE {table}.{'id' if table == 'recording' else 'recording_id'}"  # noqa: S608  # constants only
-    " = erased_recording.recording_id)"
-    for table in TABLES
+    f"NOT EXISTS (SELECT 1 FROM {table} WHERE {table}.{column} = erased_recording.recording_id)"  # noqa: S608  # constants only
+    for table, column in TABLES.items()
 )
 
 _NOTE_PURGED = text(

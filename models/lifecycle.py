@@ -71,6 +71,7 @@ class Processed:
 
 def is_complete(recording: Recording) -> bool:
     """Whether everything that is owed to a recording has been done. Reads only columns of its locked row."""
+    # ROWS: what came as a replay (Source.REPLAY) will need its rows, too; until there are any, its tape is all.
     return recording.tape_name is not None and (not recording.has_video or recording.video is not None)
 
 

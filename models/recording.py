@@ -15,6 +15,7 @@ from sqlmodel import Field, SQLModel
 
 from models.columns import enum_type
 from models.ids import new_id
+from replay.client import Client
 
 CHUNK_BYTES = 8 * 1024 * 1024
 
@@ -143,6 +144,28 @@ class Payload(SQLModel, table=True):
     batch: int = Field(primary_key=True, sa_type=BigInteger)
     chunk: int = Field(primary_key=True)
     data: bytes
+
+
+class Replay(SQLModel, table=True):
+    """What else is known of a recording that came as a complete session: the page, and `replay.client.Client`."""
+
+    __tablename__ = "replay"
+
+    replay_id: UUID = Field(foreign_key="recording.id", primary_key=True)
+    html_hash: str = Field(description="64 lower-case hex digits: the webstate that was recorded")
+    browser_name: str | None = None
+    browser_version: str | None = None
+    os_name: str | None = None
+    os_version: str | None = None
+    device_type: str | None = None
+    viewport_width: int | None = None
+    viewport_height: int | None = None
+    ip: str | None = None
+
+    @property
+    def client(self) -> Client:
+        """What it was recorded with."""
+        return Client(**{name: getattr(self, name) for name in Client.__struct_fields__})
 
 
 class MaskRequest(SQLModel, table=True):
