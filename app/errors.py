@@ -21,6 +21,7 @@ from storage.protocol import StorageError
 
 PROBLEM_JSON = "application/problem+json"
 RETRY_SOON_S = 2
+POLL_AGAIN_S = 1
 
 log = structlog.get_logger()
 
@@ -164,17 +165,23 @@ def on_hold() -> ApiError:
 
 def answer(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
     """The problem that any exception becomes; for Litestar's `exception_handlers`."""
-    api_error = _api_error_of(error)
-    if api_error.code is Code.INTERNAL_ERROR:
-        log.error("request_failed", exc_info=error)
-    elif api_error.code is Code.UNAVAILABLE:
-        log.warning("dependency_away", error=f"{type(error).__name__}: {str(error)[:200]}")
+    api_error = api_error_of(error)
     return Response(
         api_error.problem,
         status_code=STATUS[api_error.code],
         media_type=PROBLEM_JSON,
         headers=api_error.headers,
     )
+
+
+def api_error_of(error: Exception) -> ApiError:
+    """What any exception is to a caller; our logs get what only they may know."""
+    api_error = _api_error_of(error)
+    if api_error.code is Code.INTERNAL_ERROR:
+        log.error("request_failed", exc_info=error)
+    elif api_error.code is Code.UNAVAILABLE:
+        log.warning("dependency_away", error=f"{type(error).__name__}: {str(error)[:200]}")
+    return api_error
 
 
 def _api_error_of(error: Exception) -> ApiError:
