@@ -8,15 +8,27 @@ from functools import partial
 from typing import Any
 
 import structlog
-from litestar import Litestar, Router, asgi, get
+from litestar import Litestar, Request, Response, Router, asgi, get
 from litestar.exceptions import HTTPException
 from litestar.response import Redirect
 from litestar.types import ASGIApp, ControllerRouterHandler, Receive, Send
 
-from app import erasures, health, hold, masking, openapi, playback, recordings, sign_in, video
+from app import (
+    erasures,
+    errors,
+    health,
+    hold,
+    masking,
+    message_errors,
+    openapi,
+    playback,
+    recordings,
+    save_replay,
+    sign_in,
+    video,
+)
 from app.budget import ByteBudget
 from app.cors import Cors
-from app.errors import answer
 from app.passwords import Passwords
 from app.proxies import Proxies
 from app.services import BodyLimits, Services
@@ -100,6 +112,7 @@ def create_app(settings: Settings) -> Web:
         route_handlers=[
             api,
             erasing,
+            save_replay.save_replay,
             *sign_in.HANDLERS,
             front_page,
             health.health,
@@ -107,7 +120,7 @@ def create_app(settings: Settings) -> Web:
             openapi.document,
             *_mounts(storage),
         ],
-        exception_handlers={HTTPException: answer, Exception: answer},
+        exception_handlers={HTTPException: _answer, Exception: _answer},
         lifespan=[partial(_running, services=services, redis_url=settings.redis_url)],
         openapi_config=openapi.CONFIG,
         logging_config=None,
@@ -115,6 +128,13 @@ def create_app(settings: Settings) -> Web:
     )
     litestar.state.services = services
     return Web(litestar, services, settings)
+
+
+def _answer(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """What an exception becomes, in the style of the API that it came from."""
+    if request.scope["path"].rstrip("/") == save_replay.PATH:
+        return message_errors.answer(request, error)
+    return errors.answer(request, error)
 
 
 @get("/", include_in_schema=False)

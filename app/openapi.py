@@ -6,6 +6,7 @@ from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
 
+import msgspec
 from litestar import HttpMethod, Request, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
@@ -28,8 +29,10 @@ from litestar.types import Method
 from app import examples
 from app.auth import SESSION_COOKIE
 from app.errors import PROBLEM_JSON, STATUS, ApiError, Code, Problem
-from app.openapi_bodies import CREDENTIALS, ERASE_ORDER, EVENT, MASK_ORDER, UPLOAD, array
+from app.message_errors import Message, message_of
+from app.openapi_bodies import CREDENTIALS, ERASE_ORDER, EVENT, MASK_ORDER, SESSION, UPLOAD, array
 from app.openapi_complete import CompleteConfig, Shown, header_objects
+from replay.session import NO_EVENTS, NO_HASH
 
 JSON, NDJSON = "application/json", "application/x-ndjson"
 FAILURES = (Code.INTERNAL_ERROR, Code.UNAVAILABLE)
@@ -38,9 +41,6 @@ ALWAYS = (Code.UNAUTHORIZED, Code.FORBIDDEN, *FAILURES)
 
 def problems(*codes: Code, always: Sequence[Code] = ALWAYS) -> dict[int, ResponseSpec]:
     """The error answers of an operation: these, and those that any operation may give."""
-    by_status: dict[int, list[Code]] = {}
-    for code in (*codes, *always):
-        by_status.setdefault(STATUS[code], []).append(code)
     return {
         status: ResponseSpec(
             Problem,
@@ -49,8 +49,44 @@ def problems(*codes: Code, always: Sequence[Code] = ALWAYS) -> dict[int, Respons
             description=" or ".join(f"`{code.value}`" for code in of_status),
             examples=[Shown(id=code.value, value=_problem(code)) for code in of_status],
         )
-        for status, of_status in sorted(by_status.items())
+        for status, of_status in _by_status(*codes, *always)
     }
+
+
+def messages(*codes: Code) -> dict[int, ResponseSpec]:
+    """The same for the API of complete sessions."""
+    return {
+        status: ResponseSpec(
+            Message,
+            generate_examples=False,
+            description=" or ".join(
+                dict.fromkeys(message.message for code in of_status for message in _messages(code))
+            ),
+            examples=[
+                Shown(
+                    id=f"{code.value}_{number}" if number else code.value, value=msgspec.to_builtins(message)
+                )
+                for code in of_status
+                for number, message in enumerate(_messages(code))
+            ],
+        )
+        for status, of_status in _by_status(*codes, *ALWAYS)
+    }
+
+
+def _messages(code: Code) -> list[Message]:
+    if code is Code.VALIDATION_ERROR:
+        return [Message(NO_EVENTS), Message(NO_HASH)]
+    said = _SAID.get(code)
+    error = ApiError(code, *said) if isinstance(said, tuple) else (said or ApiError(code))
+    return [message_of(error, "019a2b4c-1d7e-7c3a-9f10-5b6f2f1f9a01")]
+
+
+def _by_status(*codes: Code) -> list[tuple[int, list[Code]]]:
+    by_status: dict[int, list[Code]] = {}
+    for code in codes:
+        by_status.setdefault(STATUS[code], []).append(code)
+    return sorted(by_status.items())
 
 
 def also(status: int, shape: type[Any], description: str, example: dict[str, Any]) -> dict[int, ResponseSpec]:
@@ -88,7 +124,7 @@ _SAID: dict[Code, tuple[str] | ApiError] = {
     Code.NO_VIDEO_EXPECTED: ("This recording was created without has_video.",),
     Code.VIDEO_NOT_UPLOADED: ("The video is not in storage: PUT all of it to its upload URL, then confirm.",),
     Code.VIDEO_ALREADY_CONFIRMED: ("The video was confirmed already; it cannot be replaced.",),
-    Code.RATE_LIMITED: ("Too many tries to sign in. Try again in 30 seconds.",),
+    Code.RATE_LIMITED: ("Too many requests. Try again in 30 seconds.",),
     Code.UNSUPPORTED_MEDIA_TYPE: ("Send JSON, and say so: Content-Type: application/json.",),
     Code.PAYLOAD_TOO_LARGE: ("The body is larger than 67108864 bytes as sent.",),
     Code.NOT_READY: ("This recording has not been processed yet.",),
@@ -117,10 +153,13 @@ def _operation(
             responses: dict[str, Any] = {
                 status: response
                 for status, response in (self.responses or {}).items()
-                if status != "400" or PROBLEM_JSON in _content(response)  # Litestar adds a 400 of its own
+                if status != "400"
+                or any(one.examples for one in _content(response).values())  # not Litestar's own
             }
             answer = responses[str(int(success))]
             answer.description, answer.headers = description, header_objects(headers)
+            if success is HTTPStatus.NO_CONTENT:
+                answer.content = None
             for media_type, found in (content or {}).items():
                 schema = found.schema or _content(answer)[media_type].schema
                 _content(answer)[media_type] = OpenAPIMediaType(schema=schema, examples=found.examples)
@@ -156,6 +195,18 @@ CREATE = _operation(
         required=True,
         description="May come with Content-Encoding gzip, deflate or zstd.",
         content={JSON: _shown(UPLOAD, recording=examples.UPLOAD)},
+    ),
+)
+SAVE_REPLAY = _operation(
+    "Save a complete session",
+    success=HTTPStatus.CREATED,
+    description="Accepted: durable from now on, whatever happens. `replayId` is a recording's id.",
+    headers=("Location", "Idempotency-Replayed"),
+    content={JSON: _shown(saved=examples.SAVED)},
+    body=RequestBody(
+        required=True,
+        description="May come with Content-Encoding gzip, deflate or zstd.",
+        content={JSON: _shown(SESSION, session=examples.SESSION)},
     ),
 )
 LIST = _operation(
@@ -292,6 +343,7 @@ CONFIG = CompleteConfig(
     operation_id_creator=_operation_id,
     tags=[
         Tag("Recordings", "Create, watch, read and remove recordings."),
+        Tag("Complete sessions", "Save a whole session at once."),
         Tag("Erasures", "Erase everything of somebody, with a certificate."),
         Tag("Sign-in", "Sessions for web pages."),
         Tag("Operations", "How the service is."),

@@ -47,7 +47,11 @@ _BOUNDS: dict[str, dict[str, int]] = {
         "maxLength": 255,
     },  # checked by the handler, whose problem names the header
 }
-_LEFT_OUT_WHEN_EMPTY = {"Problem": {"errors"}, "Created": {"video_upload_url", "video_upload_expires_at"}}
+_LEFT_OUT_WHEN_EMPTY = {
+    "Problem": {"errors"},
+    "Created": {"video_upload_url", "video_upload_expires_at"},
+    "Message": {"error"},
+}
 
 
 class Shown(Example):
