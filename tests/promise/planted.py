@@ -148,6 +148,23 @@ def recordings(planted: Planted) -> Iterator[bytes]:
     )
 
 
+def complete_session(planted: Planted) -> bytes:
+    """The body of POST /api/save-replay, full of secrets."""
+    href = f"https://x.example/{'0123456789abcdef' * 4}.html?token={planted.word('?token= of a session')}"
+    logs = _logs(planted)
+    session = {
+        "events": [{"type": 4, "data": {"href": href, "width": 800, "height": 600}, "timestamp": START_MS}]
+        + [{**event, "timestamp": START_MS + i} for i, event in enumerate(_by_node(planted))],
+        "consoleLogs": logs["console_logs"],
+        "networkLogs": logs["network_logs"],
+        "clientInfo": {
+            **logs["client_info"],
+            "browser": {"name": f"Chrome {planted.card('browser')}", "version": "1"},
+        },
+    }
+    return json.dumps(session).encode()
+
+
 _Hole = "\N{BLACK SQUARE}"
 _HOLE = json.dumps(_Hole)
 

@@ -1,5 +1,6 @@
 """Secrets by the thousand go through a whole deck: none of them is left in its database, storage, logs or answers."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ import zstandard
 
 from tests.deck import Deck
 from tests.promise.dust import IN_A_HURRY, send, settled
-from tests.promise.planted import Planted, recordings
+from tests.promise.planted import Planted, complete_session, recordings
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.timeout(300)
 async def test_no_planted_secret_is_left_anywhere(make_deck: Callable[..., Deck]) -> None:
     deck = make_deck(**IN_A_HURRY, TAPEDECK_VIDEO_WAIT_S="1")
     await deck.start()
+    await _want_rows(deck.database_url)
     planted = Planted()
     bodies = list(recordings(planted))
     assert len(planted.needles) > 2000
@@ -27,12 +29,14 @@ async def test_no_planted_secret_is_left_anywhere(make_deck: Callable[..., Deck]
     assert len(unpacked) > 2000, "the search itself finds what is there"
     async with deck.client() as client:
         ids = [await send(client, body) for body in bodies]
+        ids.insert(0, await _save_replay(client, planted))
         early = [json.dumps([(await client.get(f"/api/v1/recordings/{id_}")).json() for id_ in ids])]
         found = await settled(client, ids)
         assert [one["status"] for one in found] == ["ready"] * (len(ids) - 1) + ["failed"]
         assert sum(sum(one["masked"].values()) for one in found) > 2000
         answers = [one async for one in _answers(client, ids)]
         assert (await client.post(f"/api/v1/recordings/{ids[0]}/mask")).status_code == 202
+        await _rows_made(deck.database_url)
     places = {
         "answers before processing": early,
         "answers": answers,
@@ -42,6 +46,28 @@ async def test_no_planted_secret_is_left_anywhere(make_deck: Callable[..., Deck]
     }
     for place, texts in places.items():
         assert planted.found_in("\n".join(texts)) == {}, place
+
+
+async def _want_rows(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute("UPDATE project SET relational = true")
+    await connection.close()
+
+
+async def _rows_made(url: str) -> None:
+    """Wait until every recording with a tape has its rows."""
+    connection = await asyncpg.connect(url)
+    missing = "SELECT count(*) FROM recording WHERE rows_tape_name IS DISTINCT FROM tape_name"
+    while await connection.fetchval(missing):
+        await asyncio.sleep(0.05)
+    assert await connection.fetchval("SELECT count(*) FROM event") > 1000
+    await connection.close()
+
+
+async def _save_replay(client: httpx.AsyncClient, planted: Planted) -> str:
+    answer = await client.post("/api/save-replay", content=complete_session(planted))
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["replayId"])
 
 
 async def _answers(client: httpx.AsyncClient, ids: list[str]) -> AsyncIterator[str]:
