@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 # Where a number that may be one begins: what a search in any text looks for first.
-CANDIDATE = rb"(?:[^0-9.]|[^0-9]\.)[2-6][0-9]{3}(?:%(gap)s)?[0-9]{4,6}(?:%(gap)s)?[0-9]{4,5}" % {
-    b"gap": rb"[ +.-]|%20|%2[dDbB]|\\u00(?:20|2[dD]|[aA]0)|\xc2\xa0"
-}
+CANDIDATE = (
+    rb"(?:[^0-9.]|[^0-9]\.|\\u[0-9a-fA-F]{4})[2-6][0-9]{3}(?:%(gap)s)?[0-9]{4,6}(?:%(gap)s)?[0-9]{4,5}"
+    % {b"gap": rb"[ +.-]|%20|%2[dDbB]|\\u00(?:20|2[dD]|[aA]0)|\xc2\xa0"}
+)
 
 _RUN = re.compile(rb"[0-9]+(?:(?:[ +.-]|\xc2\xa0)[0-9]+)*+")
 _GROUP = re.compile(rb"[0-9]+")
@@ -20,8 +21,8 @@ _RUN_MIN = 13  # bytes
 _RUN_GROUPS_MAX = 7  # longer runs are lists of numbers
 _GROUPINGS = frozenset({(4, 4, 4, 4), (4, 4, 4, 4, 3), (4, 6, 5), (4, 6, 4), (4, 4, 4, 1), (6, 13)})
 _APART = (b"", b" ", b"+", b"\xc2\xa0")  # what may stand between a card number and another number
-_WORD_BEFORE = re.compile(rb"(?:[0-9A-Za-z_\x80-\xff]|[0-9A-Za-z_]-)\Z")
-_WORD_AFTER = re.compile(rb"[0-9A-Za-z_\x80-\xff]|-[0-9A-Za-z_]")
+_WORD_BEFORE = re.compile(rb"(?:[0-9A-Za-z_]|[0-9A-Za-z_]-)\Z")
+_WORD_AFTER = re.compile(rb"[0-9A-Za-z_]|-[0-9A-Za-z_]")
 
 # (first prefix, last prefix, lengths)
 _ISSUERS: tuple[tuple[str, str, Sequence[int]], ...] = (

@@ -16,7 +16,7 @@ A `data:` URL of text in base64 (RFC 2397) that holds one of these is masked who
 import base64
 import binascii
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
 from replay.cards import CANDIDATE, cards
@@ -34,19 +34,32 @@ _WORDS = frozenset(
     }
 )
 _ENDINGS = ("token", "secret", "password", "passwd", "apikey", "accesskey", "privatekey")
-_FIELD_WORDS = _WORDS - {"key", "auth", "signature", "authorization"}  # alone, in JSON, these say too little
+# Alone, in JSON, four of these say too little; `cookies` are those of a request in an HTTP archive (HAR).
+_FIELD_WORDS = _WORDS - {"key", "auth", "signature", "authorization"} | {"cookies"}
+Span = tuple[int, int]
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[^A-Za-z0-9]+")
 
-# The value is only looked ahead at: it may be a URL with parameters of its own.
-_PARAMETER = re.compile(rb"""(?:^|[?&#;,/\s"'(])([A-Za-z0-9_.\[\]-]{1,100})=(?=([^&#;\s"'<>()\\]+))""")
+_PARAMETER = re.compile(rb"""(?:^|[?&#;,/\s"'(])([A-Za-z0-9_.\[\]-]{1,100})=""")
+# `encodeURIComponent` leaves parentheses and apostrophes as they are; text ends a URL with them.
+_PARAMETER_VALUE = re.compile(
+    rb"""(?:[^&#;\s"'<>()\\]++|\([^&#;\s"'<>()\\]*+\)(?=[A-Za-z0-9&])|'(?=[A-Za-z0-9]))++"""
+)
 _MEMBER = re.compile(rb"""["']([A-Za-z0-9_.-]{1,100})["']\s*:\s*""")
 _LINE = rb"""(?i)(?:^|[^A-Za-z0-9_-])(%b)["']?\s*:\s*"""
+# A header in a list of headers, or a field in a list of fields, within a text.
+_PAIR = re.compile(
+    rb"""(?i)["'](?:name|key|header)["']\s*:\s*["']([A-Za-z0-9_.-]{1,100})["']\s*,\s*["']value["']\s*:\s*"""
+)
 _VALUE = re.compile(
-    rb"""(?P<string>"(?:[^"\\]|\\.)*|'[^']*)|(?P<several>\[[^\]]*|\{[^}]*)|(?P<bare>[^\r\n"'}\]]+)""",
+    rb"""(?P<string>"[^"\\]*+(?:\\.[^"\\]*+)*+|'[^']*+)|(?P<several>[\[{])|(?P<literal>(?:true|false|null)\b)"""
+    rb"""|(?P<bare>[^\r\n"'}\]]+)""",
     re.DOTALL,
 )
-_STRING = re.compile(rb'"((?:[^"\\]|\\.)*)', re.DOTALL)
+_PART = re.compile(
+    rb'(?P<open>[\[{])|(?P<close>[\]}])|"([^"\\]*+(?:\\.[^"\\]*+)*+)"?+(?P<colon>\s*+:)?', re.DOTALL
+)
 _BARE_END = re.compile(rb"[,;&\s]")
+_LINE_END = re.compile(rb"""[\r\n"']""")
 _BEARER = re.compile(rb"(?i)(?<![a-z0-9])bearer(?:[ +:]|\xc2\xa0)+([a-z0-9._~+/-]{6,}=*)")
 _BASIC = re.compile(rb"(?i)(?<![a-z0-9])basic[ +:]+([a-z0-9+/_-]{4,}=*)")
 _TOKEN_LIKE = re.compile(rb"[0-9]|\A.{20}", re.DOTALL)  # "Bearer certificates" is no token
@@ -68,7 +81,7 @@ _TRIGGERS = (
     CANDIDATE,
     rb"(?i:token|key|secret|passw|pwd|auth|jwt|passphrase|signature|credential)[A-Za-z0-9_.%\[\]-]{0,40}(?:=|%3[dD])",
     rb"(?i:passw(?:or)?d|passwd|pwd|passphrase|secret|token|jwt|credentials?|(?:api|access|private)[_-]?key)QUOTE\s*[:,]",
-    rb"(?i:authorization|cookie|x-api-key|x-auth-token|x-seestack-key)(?:QUOTE|\s*:)",
+    rb"(?i:authorization|cookies?|x-api-key|x-auth-token|x-seestack-key)(?:QUOTE|\s*:)",
     rb"(?i:bearer|basic)(?:[ +:]|%20|\xc2\xa0)+[A-Za-z0-9]",
     rb"eyJ[A-Za-z0-9_-]{5,}\.",
     rb"PRIVATE KEY",
@@ -106,22 +119,20 @@ class Detector:
 
     def secrets(self, text: bytes) -> Iterator[Secret]:
         """What is secret in this text. Spans may overlap."""
-        for match in _PARAMETER.finditer(text):
-            name = match[1].decode()
-            rule = self._own_rule(name) or ("url_parameter" if self._builtin and _says_secret(name) else None)
-            if rule:
-                yield Secret(*match.span(2), rule)
-        for match in _MEMBER.finditer(text):
-            if rule := self.member_rule(match[1].decode()):
-                yield from _values(text, match.end(), rule)
-        for match in self._line.finditer(text) if self._line else ():
-            yield from _values(text, match.end(), self._own_rule(match[1].decode()) or "header")
+        yield from _named(text, _PARAMETER, self._parameter_rule, _parameter)
+        yield from _named(text, _MEMBER, self.member_rule, _value)
+        yield from _named(text, _PAIR, self.member_rule, _value)
+        if self._line:
+            yield from _named(text, self._line, self._own_rule, _line)
         if self._builtin:
             yield from _by_form(text)
             for match in _DATA_URL.finditer(text):
                 for secret in self.secrets(_from_base64(match[1])):
                     yield Secret(*match.span(1), secret.rule)
                     break
+
+    def _parameter_rule(self, name: str) -> str | None:
+        return self._own_rule(name) or ("url_parameter" if self._builtin and _says_secret(name) else None)
 
     def _own_rule(self, name: str) -> str | None:
         name = name.lower()
@@ -158,20 +169,69 @@ def _by_form(text: bytes) -> Iterator[Secret]:
         yield Secret(*match.span(1), "private_key")
 
 
-def _values(text: bytes, start: int, rule: str) -> Iterator[Secret]:
-    """The value that begins at `start`: a string, the strings of a list or an object, or the rest of a line."""
+def _named(
+    text: bytes,
+    names: re.Pattern[bytes],
+    rule_of: Callable[[str], str | None],
+    value_of: Callable[[bytes, int, str], tuple[list[Span], int]],
+) -> Iterator[Secret]:
+    """What stands under the names that say so. In a value that is secret no further names are looked for."""
+    at = 0
+    while match := names.search(text, at):
+        at = match.end()
+        if rule := rule_of(match[1].decode()):
+            spans, at = value_of(text, at, rule)
+            for start, end in spans:
+                yield Secret(start, end, rule)
+
+
+def _parameter(text: bytes, start: int, rule: str) -> tuple[list[Span], int]:
+    match = _PARAMETER_VALUE.match(text, start)
+    return ([match.span()], match.end()) if match else ([], start)
+
+
+def _value(text: bytes, start: int, rule: str) -> tuple[list[Span], int]:
+    """The value that begins at `start`: a string, the strings of a list or an object, or the rest of a line.
+
+    Returns what of it is secret, and where it ends.
+    """
     match = _VALUE.match(text, start)
-    if match is None:
-        return
+    if match is None or match.lastgroup == "literal":
+        return [], start
     start, end = match.span()
     if match.lastgroup == "string":
-        yield Secret(start + 1, end, rule)
-    elif match.lastgroup == "several":
-        for string in _STRING.finditer(text, start, end):
-            yield Secret(*string.span(1), rule)
-    else:
-        over = None if rule == "header" else _BARE_END.search(text, start, end)
-        yield Secret(start, over.start() if over else end, rule)
+        return [(start + 1, end)], end
+    if match.lastgroup == "several":
+        return _strings(text, start)
+    over = None if rule == "header" else _BARE_END.search(text, start, end)
+    end = over.start() if over else end
+    return [(start, end)], end
+
+
+def _line(text: bytes, start: int, rule: str) -> tuple[list[Span], int]:
+    """The same of a header as HTTP writes it, whose value may hold brackets."""
+    is_quoted = text[max(0, start - 8) : start].rstrip(b" \t:")[-1:] in (b'"', b"'")
+    if rule != "header" or is_quoted or text[start : start + 1] in (b'"', b"'", b"[", b"{"):
+        return _value(text, start, rule)
+    over = _LINE_END.search(text, start)
+    end = over.start() if over else len(text)
+    return [(start, end)], end
+
+
+def _strings(text: bytes, start: int) -> tuple[list[Span], int]:
+    """The strings of the list or object that begins at `start`, without names of members, and where it ends."""
+    found: list[Span] = []
+    depth = 0
+    for part in _PART.finditer(text, start):
+        if part["open"]:
+            depth += 1
+        elif part["close"]:
+            depth -= 1
+        elif not part["colon"]:
+            found.append(part.span(3))
+        if depth == 0:
+            return found, part.end()
+    return found, len(text)
 
 
 def _from_base64(text: bytes) -> bytes:

@@ -13,6 +13,8 @@ from enum import IntEnum
 
 from msgspec import Raw
 
+from replay.decoded import first_reading
+
 
 class Hidden(IntEnum):
     """How much of an element and of all that it holds is masked."""
@@ -23,7 +25,11 @@ class Hidden(IntEnum):
 
 
 # What to look for in a raw JSON text: nothing else makes it worth a look at the elements.
-SECRET_MARKS = (rb'(?i:password\\*")', rb"data-rr-is-password", rb'(?i:cc-(?:number|csc|exp[a-z-]*)\\*")')
+SECRET_MARKS = (
+    rb'(?i:password\\*"|-password(?: |\\+[nrt]))',
+    rb"data-rr-is-password",
+    rb"(?i:cc-(?:number|csc)|one-time-code)",
+)
 HIDING_MARKS = (
     rb"(?:rr|sentry|seestack|fs)-mask|(?:rr|sentry)-block|ph-no-capture",
     rb"(?i:data-(?:[a-z0-9_-]+-)?mask\\*\")",
@@ -62,11 +68,13 @@ _AUTOFILL = {
     b"cc-number": "card_number",
     b"cc-csc": "card_number",
 }
-_HIDING_CLASS = re.compile(HIDING_MARKS[0])
-_WORDS = re.compile(rb'[^\s"]+')
+_MAY_HIDE = re.compile(HIDING_MARKS[0] + rb"|\\u")
 
 TEXT_ATTRIBUTES = frozenset(
-    {"value", "placeholder", "title", "alt", "label", "aria-label", "aria-description", "aria-valuetext"}
+    {
+        *("value", "placeholder", "title", "alt", "label", "srcdoc"),
+        *("aria-label", "aria-description", "aria-valuetext", "aria-placeholder"),
+    }
 )
 RESOURCE_ATTRIBUTES = frozenset({"src", "srcset", "href", "xlink:href", "poster", "data", "rr_dataURL"})
 
@@ -81,8 +89,8 @@ def hides(attributes: Attributes) -> Hidden:
     """What the element's own attributes ask for."""
     found = Hidden.NOT
     classes = attributes.get("class")
-    if classes is not None and _HIDING_CLASS.search(classes):
-        words = set(_WORDS.findall(bytes(classes)))
+    if classes is not None and _MAY_HIDE.search(classes):
+        words = set(_content(attributes, "class").split())
         if not words.isdisjoint(_BLOCK_CLASSES):
             return Hidden.ALL
         if not words.isdisjoint(_MASK_CLASSES):
@@ -97,19 +105,18 @@ def secret_rule(attributes: Attributes) -> str | None:
     """The rule by which the value of an input with these attributes is masked, or None."""
     if _word(attributes, "type") == b"password" or "data-rr-is-password" in attributes:
         return "password_input"
-    tokens = _WORDS.findall(bytes(attributes["autocomplete"]).lower()) if "autocomplete" in attributes else ()
+    tokens = _word(attributes, "autocomplete").split()
     return next((_AUTOFILL[token] for token in tokens if token in _AUTOFILL), None)
 
 
 def identity(tag: str, attributes: Attributes) -> Identity:
     """What tells whether an input of one snapshot is the input with the same node id of another."""
-    return tag, _content(attributes, "name"), _content(attributes, "id")
+    return tag, _as_json(attributes, "name"), _as_json(attributes, "id")
 
 
-def names_of(identity: Identity | None) -> Iterator[bytes]:
+def names_of(identity: Identity) -> Iterator[bytes]:
     """The names by which an input can be found in a JSON text; an empty one when it has none."""
-    names = [name for name in identity[1:] if name] if identity else []
-    yield from names or [b""]
+    yield from [name for name in identity[1:] if name] or [b""]
 
 
 def is_typed_into(tag: str | None, attributes: Attributes) -> bool:
@@ -122,6 +129,10 @@ def _word(attributes: Attributes, name: str) -> bytes:
 
 
 def _content(attributes: Attributes, name: str) -> bytes:
-    """What stands between the quotes of a string, as JSON."""
+    return first_reading(_as_json(attributes, name))
+
+
+def _as_json(attributes: Attributes, name: str) -> bytes:
+    """What stands between the quotes of a string."""
     value = attributes.get(name)
     return b"" if value is None else bytes(value).strip(b'"')

@@ -17,7 +17,7 @@ import re
 _ASCII = bytes(byte if byte <= 0x20 else ord("*") for byte in range(256))
 _DIGITS = bytes(ord("1") if ord("0") <= byte <= ord("9") else byte for byte in range(256))
 _CHARACTER = re.compile(
-    rb"(\\u[0-9a-fA-F]{4})|(\\.)|([\xc0-\xdf].)|([\xe0-\xef]..)|([\xf0-\xff]...)|[^\\\xc0-\xff]+", re.DOTALL
+    rb"(\\u[0-9a-fA-F]{4})|(\\.)|([\xc0-\xdf].)|([\xe0-\xef]..)|([\xf0-\xff]...)|[^\\\x80-\xff]+", re.DOTALL
 )
 _SPACES = frozenset(rb"\u%04x" % code for code in (0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x20, 0xA0))
 _SPACE_ESCAPES = frozenset((rb"\n", rb"\r", rb"\t", rb"\f", rb"\b"))

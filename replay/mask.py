@@ -46,7 +46,7 @@ class Masker:
     def __init__(self, privacy: Privacy) -> None:
         rules = privacy.rules
         check_rules(rules)
-        builtin = privacy.masking is not Masking.OFF
+        self.builtin = builtin = privacy.masking is not Masking.OFF
         self.strict = privacy.masking is Masking.STRICT
         self.ip_addresses = privacy.ip_addresses
         self.selectors = [Selector(css) for css in rules.selectors]
@@ -142,13 +142,17 @@ class Mask:
 
     def blank(self, text: bytearray, start: int, end: int) -> int:
         """Mask all text and all values of an event of which nobody knows what it is. Returns how many changed."""
-        return sum(self._fill(text, member.end()) for member in _VALUES.finditer(text, start, end))
+        total = 0
+        while member := _VALUES.search(text, start, end):
+            start, changed = self._fill(text, member.end())
+            total += changed
+        return total
 
-    def _fill(self, text: bytearray, at: int) -> int:
-        changed = fill_value(text, at)[1]
+    def _fill(self, text: bytearray, at: int) -> tuple[int, int]:
+        end, changed = fill_value(text, at)
         if changed:
             self.found("unreadable", at)
-        return changed
+        return end, changed
 
     def client_info(self, client_info: Raw) -> Raw:
         """What is kept of a client's own words about itself: addresses as the policy says."""

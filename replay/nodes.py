@@ -49,6 +49,13 @@ class Added(msgspec.Struct, gc=False):
     node: Node | None = None
 
 
+class Drawn(msgspec.Struct, gc=False):
+    """A call of a canvas."""
+
+    property: Any = None
+    args: Raw = NULL
+
+
 class Data(msgspec.Struct, gc=False):
     """`data` of any of these events."""
 
@@ -58,8 +65,9 @@ class Data(msgspec.Struct, gc=False):
     adds: list[Added] | None = None
     id: NodeId = None
     text: Raw = NULL
+    property: Any = None
     args: Raw = NULL
-    commands: Raw = NULL
+    commands: list[Drawn] | None = None
 
 
 class _Event(msgspec.Struct, gc=False):

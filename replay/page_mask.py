@@ -1,22 +1,20 @@
 """The second pass of masking: what is a secret because of the node that holds it, page by page."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import compress
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
-import re2
 from msgspec import Raw
 
 from replay import surrogates
 from replay.elements import Identity, names_of
 from replay.fields import fields
 from replay.fill import fill_value
-from replay.mask import Mask
+from replay.mask import Mask, Masker
 from replay.nodes import BadShape, NodeEvent, NodeId
 from replay.pages import Page
 from replay.rrweb import SOURCE_BASE, EventType, Source
-from replay.selectors import Selector
 
 _SNAPSHOT = int(EventType.FULL_SNAPSHOT)
 _INPUT = SOURCE_BASE + Source.INPUT
@@ -27,6 +25,7 @@ _TELLS_OF_NODES = bytes(
 )
 _NULL = ord("n")
 _CARD_MIN = 13
+_NAMES_MAX = 100  # of inputs: to look for more takes longer than to learn a page
 _MASKED = frozenset(b'"* ')
 
 
@@ -84,7 +83,7 @@ def mask_pages(events: Events, order: Sequence[int], marked: Marked, mask: Mask)
     if not (marked.secrets or marked.hiding or everywhere):
         return
     tells = bytes(map(events.kinds.__getitem__, order)).translate(_TELLS_OF_NODES)
-    for pages in _split(events, compress(order, tells), masker.selectors):
+    for pages in _split(events, compress(order, tells), masker):
         for page in pages:
             page.is_tree = everywhere or not marked.hiding.isdisjoint(page.places)
             _learn(
@@ -93,23 +92,25 @@ def mask_pages(events: Events, order: Sequence[int], marked: Marked, mask: Mask)
                 page.places if page.is_tree else marked.secrets.intersection(page.places),
                 marked,
             )
-        _carry(events, pages, marked)
+        nameless: dict[NodeId, str] = {}
+        _carry(events, pages, marked, nameless)
+        _carry(events, reversed(pages), marked, nameless)
         for page in pages:
             strict = masker.strict or page.is_opaque
-            if strict or page.secrets or page.hides_elements:
+            if strict or page.secrets or page.elsewhere or page.hides_elements:
                 for place in page.places:
                     if strict or page.hides_elements or _may_hold_value(events, place):
                         _mask_event(events, place, page, strict, mask)
 
 
-def _split(events: Events, places: Iterable[int], selectors: Sequence[Selector]) -> Iterable[list[Page]]:
+def _split(events: Events, places: Iterable[int], masker: Masker) -> Iterable[list[Page]]:
     """The pages of each window, with the places of their events."""
     windows: dict[object, list[Page]] = {}
     told = events.may_tell_windows()
     for place in places:
         pages = windows.setdefault(_window_of(events, place) if told else None, [])
         if not pages or events.kinds[place] == _SNAPSHOT:
-            pages.append(Page(selectors))
+            pages.append(Page(masker.selectors, builtin=masker.builtin))
         pages[-1].places.append(place)
     return windows.values()
 
@@ -152,30 +153,36 @@ def _is_masked(text: Raw) -> bool:
     return len(memoryview(text)) > _CARD_MIN and set(memoryview(text)) <= _MASKED
 
 
-def _carry(events: Events, pages: Sequence[Page], marked: Marked) -> None:
-    """An input that is a secret on one page is one on the others, too, unless another has its id there."""
-    known: dict[NodeId, dict[Identity | None, str]] = {}
+def _carry(events: Events, pages: Iterable[Page], marked: Marked, nameless: dict[NodeId, str]) -> None:
+    """An input that is a secret on one page is one on the next, too, while it is there: by id, tag and names.
+
+    `nameless`, which grows, are secrets that no event brought as an input: they are on every page on which no other has their id.
+    """
+    known: dict[NodeId, tuple[Identity, str]] = {}
     for page in pages:
-        for node, rule in page.secrets.items():
-            known.setdefault(node, {})[page.inputs.get(node)] = rule
-    if len(pages) == 1 or not known:
-        return
-    names = {name for rules in known.values() for identity in rules for name in names_of(identity)}
-    named = re2.compile(b'"(?:%b)"' % b"|".join(map(re2.escape, names)))
-    for page in pages:
-        if not page.is_tree and (b"" in names or _mentions(events, page, named)):
+        if not page.is_tree and (nameless or (known and _mentions(events, page, known))):
             _learn(events, page, page.places, marked)
         is_whole = events.kinds[page.places[0]] == _SNAPSHOT
-        for node, rules in known.items():
-            identity = page.inputs.get(node)
-            if identity in rules or not (identity or is_whole):
-                page.secrets.setdefault(node, rules.get(identity) or next(iter(rules.values())))
+        for node in known.keys() & page.inputs.keys() if is_whole else known:
+            identity, rule = known[node]
+            if page.inputs.get(node, identity) == identity:
+                page.secrets.setdefault(node, rule)
+        page.elsewhere = nameless
+        known = {}
+        for node, rule in page.secrets.items():
+            if identity_here := page.inputs.get(node):
+                known[node] = identity_here, rule
+            else:
+                nameless[node] = rule
 
 
-def _mentions(events: Events, page: Page, names: "re2._Regexp[bytes]") -> bool:
-    """Whether one of these names stands anywhere on a page: without it none of its inputs is known from another."""
-    return any(
-        names.search(*events.editable(place)) for place in page.places if events.kinds[place] != _INPUT
+def _mentions(events: Events, page: Page, known: Mapping[NodeId, tuple[Identity, str]]) -> bool:
+    """Whether a page may have one of these inputs: one of their names stands anywhere on it, or they have none."""
+    names = {b'"%b"' % name if name else b"" for identity, _ in known.values() for name in names_of(identity)}
+    return len(names) > _NAMES_MAX or any(
+        buffer.find(name, start, end) >= 0
+        for buffer, start, end in map(events.editable, page.places)
+        for name in names
     )
 
 

@@ -16,7 +16,7 @@ from msgspec import Raw
 from replay import surrogates
 from replay.elements import INPUTS, Attributes, Hidden, Identity, hides, identity, secret_rule
 from replay.nodes import Data, Node, NodeId
-from replay.selectors import Selector
+from replay.selectors import Known, Selector
 
 _values = msgspec.json.Decoder(str | float | bool | dict[str, Any] | None)
 
@@ -29,6 +29,8 @@ class Mark(NamedTuple):
 
 
 NO_MARK = Mark(Hidden.NOT, "")
+_EVERYTHING = Mark(Hidden.ALL, "marked_element")
+_DEPTH_MAX = 1024  # of nodes; a parser stops at 512. A deeper page is hidden as a whole, if anything on it is
 
 
 class Elements:
@@ -65,23 +67,35 @@ class Elements:
 class Page:
     """What is known of a page. `places` are its events', in playing order."""
 
-    def __init__(self, selectors: Sequence[Selector] = ()) -> None:
+    def __init__(self, selectors: Sequence[Selector] = (), *, builtin: bool = True) -> None:
         self.places: list[int] = []
         self.is_tree = False  # nodes are followed, not only inputs
         self.is_opaque = False  # an event of it could not be read: everything on it may be a secret
         self.secrets: dict[NodeId, str] = {}  # inputs, and the rule by which their values are masked
         self.inputs: dict[NodeId, Identity] = {}
+        self.elsewhere: Mapping[NodeId, str] = {}  # secrets that no other page of the window has a name for
         self.styles: set[NodeId] = set()  # text nodes that hold style sheets
         self._selectors = selectors
+        self._builtin = builtin  # elements are asked what they say of themselves
         self._elements = Elements()  # only for selectors
         self._parents: dict[NodeId, NodeId] = {}
         self._marks: dict[NodeId, Mark] = {}
         self._known: dict[NodeId, Mark | None] = {}
+        self._above: Known = {}
+        self._is_too_deep = False
 
     @property
     def hides_elements(self) -> bool:
         """Whether any element of the page is masked with all that it holds."""
         return bool(self._marks)
+
+    def secret(self, node: NodeId) -> str | None:
+        """The rule by which the value of an input is masked, or None."""
+        return self.secrets.get(node) or (None if node in self.inputs else self.elsewhere.get(node))
+
+    def may_be_input(self, element: NodeId) -> bool:
+        """Whether an element is one to type into, as far as is known."""
+        return element in self.inputs or element not in self._parents
 
     def learn(self, data: Data) -> None:
         """Take in what an event tells."""
@@ -101,6 +115,7 @@ class Page:
 
     def match_selectors(self) -> None:
         """Once all is learned: what its ancestors make of an element may have changed after it came."""
+        self._above.clear()
         for element in self._elements.tags:
             self._match(element)
 
@@ -108,12 +123,17 @@ class Page:
         """How much of a node is masked for what it or an element around it says, and by which rule."""
         if not self._marks:
             return None
+        if self._is_too_deep:
+            return _EVERYTHING
         way: list[NodeId] = []
         at = node
         while at is not None and at not in self._known:
             way.append(at)
             self._known[at] = None  # until more is known: parents may go in circles
             at = self._parents.get(at)
+            if len(way) > _DEPTH_MAX:
+                self._is_too_deep = True
+                return _EVERYTHING
         for _ in range(2 if at in way else 1):  # around a circle twice: all of it is inside of all of it
             above = self._known.get(at)
             for inner in reversed(way):
@@ -153,17 +173,20 @@ class Page:
         """What attributes say, all of an element's or some that changed. An element not seen before may be an input."""
         if tag in INPUTS and element not in self.inputs:
             self.inputs[element] = identity(tag, attributes)
-        if tag in (None, "input") and (rule := secret_rule(attributes)):
+        if self._builtin and tag in (None, "input") and (rule := secret_rule(attributes)):
             self.secrets[element] = rule
-        if self.is_tree and (hidden := hides(attributes)) > self._marks.get(element, NO_MARK).hidden:
+        hidden = hides(attributes) if self._builtin and self.is_tree else Hidden.NOT
+        if hidden > self._marks.get(element, NO_MARK).hidden:
             self._marks[element] = Mark(hidden, "marked_element")
         if self._selectors:
+            if element in self._elements.tags:
+                self._above.clear()
             self._elements.learn(element, tag, self._parents.get(element), attributes)
             self._match(element)
 
     def _match(self, element: NodeId) -> None:
         if element not in self._marks and any(
-            one.matches(self._elements, element) for one in self._selectors
+            one.matches(self._elements, element, self._above) for one in self._selectors
         ):
             self._marks[element] = Mark(Hidden.TEXT, "selector")
 

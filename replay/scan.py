@@ -29,15 +29,17 @@ _STRING_END = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _BETWEEN_STRINGS = re.compile(rb"\s*[,:\]}][\s,:\[\]{}0-9eE+.truefalsn-]*\Z")
 _ESCAPED = re.compile(rb"\\.", re.DOTALL)
 _COLON = re.compile(rb"\s*:\s*")
-_NAME_BEFORE = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"\s*:\s*\Z', re.DOTALL)
-_VALUE_AFTER = re.compile(rb'\s*,\s*"value"\s*:\s*')
-_VALUE_BEFORE = re.compile(rb'"value"\s*:\s*(?=")(?P<at>"[^"\\]*+(?:\\.[^"\\]*+)*+")\s*,\s*\Z', re.DOTALL)
+_MEMBERS = (
+    rb'(?:\s*,\s*"[^"\\]*+"\s*:\s*(?:"[^"\\]*+"|[a-z0-9.]++)){0,3}?\s*,\s*'  # that stand between the two
+)
+_VALUE_AFTER = re.compile(_MEMBERS + rb'"values?"\s*:\s*')
+_VALUE_BEFORE = re.compile(rb'"value"\s*:\s*(?=")(?P<at>"[^"\\]*+(?:\\.[^"\\]*+)*+")' + _MEMBERS, re.DOTALL)
 _STRING_AFTER = re.compile(rb'\s*,\s*(?=")')
-_FIRST_OF_LIST = re.compile(rb"\[\s*\Z")
-_IN_LIST = re.compile(rb"[\[,]\s*\Z")
 _NAME_MEMBERS = frozenset({b"name", b"key", b"header"})
 _IDENTIFIER = re.compile(rb"(?i:\A(?:u?u?id|for|class)\Z|[_.:-]u?u?id\Z)|[a-z0-9](?:Id|ID|Uuid|UUID)\Z")
-_IDENTIFIER_BEFORE = re.compile(rb"(?i:(?:^|[^a-z])(?:[a-z]+[_-])?id)[=:/]\Z")
+_IDENTIFIER_BEFORE = re.compile(
+    rb"""(?:(?i:(?:^|[^a-z])(?:[a-z]+[_-])?u?u?id)|[a-z0-9](?:Id|ID|Uuid|UUID))(?:[=:/]|["']\s*:\s*["']?)\Z"""
+)
 
 
 class Token(NamedTuple):
@@ -58,7 +60,9 @@ class Scanner:
         wanted = [b"(?:%b)" % one for one in (*triggers, *marks)]
         self._search = re2.compile(b"|".join(wanted), options) if wanted else None
         self._trigger = re.compile(b"|".join(wanted[: len(triggers)])) if triggers else None
-        self._mark = re.compile(b"|".join((*wanted[len(triggers) :], ESCAPED_NAME))) if marks else None
+        self._mark = (
+            re2.compile(b"|".join((*wanted[len(triggers) :], ESCAPED_NAME)), options) if marks else None
+        )
 
     def mask(self, text: bytearray, start: int, end: int, found: Found, marked: Marked) -> None:
         """Mask every secret in `text[start:end]`, whole values of a JSON text."""
@@ -66,25 +70,30 @@ class Scanner:
         while self._search and (match := self._search.search(text, at, end)):
             start, at = match.span()
             hit = bytes(text[start:at])
-            if self._mark and self._mark.search(hit):
-                marked(start, hit)
             if self._trigger is None or not self._trigger.search(hit):
+                marked(start, hit)
                 continue
             if _CANDIDATE.match(hit):
                 start = next(i for i in range(start, at) if text[i] in b"23456")
                 if not _in_string(text, start, outside):
                     outside = start
                     continue
-            at = outside = max(at, self._mask_string(text, _string_around(text, start), found))
+            token = _string_around(text, start)
+            if self._mark:
+                for mark in self._mark.finditer(text, start, token.end + 1):
+                    marked(mark.start(), mark[0])
+            at = outside = max(at, self._mask_string(text, token, found))
 
     def _mask_string(self, text: bytearray, token: Token, found: Found) -> int:
         """Mask what is secret in a string, and what its being there says is secret. Returns where the next one may begin."""
-        content, after = bytes(text[token.start : token.end]), token.end + 1
+        content, after = _content(text, token), token.end + 1
         if _PACKED.match(content):
             return after
         for reading in readings(content):
             for start, end, rule in self._detector.secrets(reading.text):
-                if rule == "card_number" and _is_identifier(text, token, reading.text[:start]):
+                if rule == "card_number" and _is_identifier(
+                    text, token, reading.text[max(0, start - _NAME_MAX) : start]
+                ):
                     continue
                 begin, finish = reading.span(start, end)
                 if fill(text, token.start + begin, token.start + finish):
@@ -131,27 +140,43 @@ def _in_string(text: bytearray, at: int, outside: int) -> bool:
 def _value_of(text: bytearray, name: Token, *, header: bool) -> int | None:
     """Where the value begins that a name stands for: its member's, its neighbour's in `{"name": …, "value": …}`, the
     next one's in a list of pairs or, as Node gives headers, in a flat list."""
-    after = name.end + 1
+    after, before = name.end + 1, _without_space(text, name.start - 1)
     if colon := _COLON.match(text, after):
         return colon.end()
-    start = max(0, name.start - 1 - _BEFORE_BYTES)
-    before = bytes(text[start : name.start - 1])
-    if (member := _NAME_BEFORE.search(before)) and member[1].lower() in _NAME_MEMBERS:
+    if (member := _name_before(text, before)) and _content(text, member).lower() in _NAME_MEMBERS:
         if value := _VALUE_AFTER.match(text, after):
             return value.end()
-        earlier = _VALUE_BEFORE.search(before, 0, member.start())
-        return start + earlier.start("at") if earlier else None
-    if (_IN_LIST if header else _FIRST_OF_LIST).search(before) and (
-        following := _STRING_AFTER.match(text, after)
-    ):
+        end = member.start - 1
+        start = text.rfind(b'"value"', max(0, end - _BEFORE_BYTES), end)
+        earlier = _VALUE_BEFORE.fullmatch(text, start, end) if start >= 0 else None
+        return earlier.start("at") if earlier else None
+    if text[before - 1] in (b"[," if header else b"[") and (following := _STRING_AFTER.match(text, after)):
         return following.end()
     return None
 
 
 def _is_identifier(text: bytearray, token: Token, before: bytes) -> bool:
     """Whether a number in a string is an id, by the name of the member or by what stands before it."""
-    if _IDENTIFIER_BEFORE.search(before[-100:]):
+    if _IDENTIFIER_BEFORE.search(before):
         return True
-    context = bytes(text[max(0, token.start - 1 - _BEFORE_BYTES) : token.start - 1])
-    member = _NAME_BEFORE.search(context)
-    return member is not None and _IDENTIFIER.search(member[1]) is not None
+    member = _name_before(text, _without_space(text, token.start - 1))
+    return member is not None and _IDENTIFIER.search(_content(text, member)) is not None
+
+
+def _name_before(text: bytearray, colon: int) -> Token | None:
+    """The name whose colon is the last character before this place."""
+    if text[colon - 1] != ord(":"):
+        return None
+    end = _without_space(text, colon - 1) - 1
+    start = text.rfind(b'"', max(0, end - _NAME_MAX), end)
+    return Token(start + 1, end) if text[end] == ord('"') and start >= 0 else None
+
+
+def _without_space(text: bytearray, end: int) -> int:
+    """Where what stands before the white space before `end` ends."""
+    start = max(0, end - _BEFORE_BYTES)
+    return start + len(text[start:end].rstrip())
+
+
+def _content(text: bytearray, token: Token) -> bytes:
+    return bytes(text[token.start : token.end])

@@ -14,6 +14,8 @@ from cssselect.parser import Attrib, Class, CombinedSelector, Element, Hash, Neg
 
 WHOLE_PAGE = frozenset({None, "html", "body"})  # None: `*`
 
+DEPTH_MAX = 50  # of a selector's parts within one another
+
 _COMPARE: dict[str, Callable[[str, str], bool]] = {
     "=": str.__eq__,
     "~=": lambda has, wanted: wanted in has.split(),
@@ -41,6 +43,9 @@ class Elements(Protocol):
         """None above the topmost element."""
 
 
+Known = dict[tuple[int, Any], bool]  # a part of a selector, an element → whether it matches that or one above
+
+
 class Selector:
     """A list of selectors. Raises BadSelector."""
 
@@ -49,6 +54,8 @@ class Selector:
             parsed = cssselect.parse(css)
         except cssselect.SelectorError as error:
             raise BadSelector(f"{css!r} is no CSS selector: {error}") from None
+        except RecursionError:
+            raise BadSelector(f"{css!r} has too many parts: {DEPTH_MAX} are enough") from None
         if any(one.pseudo_element for one in parsed):
             raise BadSelector(f"{css!r}: pseudo-elements are not recorded")
         self._trees: list[Any] = [one.parsed_tree for one in parsed]
@@ -57,45 +64,55 @@ class Selector:
             if isinstance(tree, Element) and tree.element in WHOLE_PAGE:
                 raise BadSelector(f"{css!r} matches the whole page: use the policy strict instead")
 
-    def matches(self, page: Elements, element: Any) -> bool:
-        return any(_matches(tree, page, element) for tree in self._trees)
+    def matches(self, page: Elements, element: Any, known: Known | None = None) -> bool:
+        """`known` remembers what is asked of the same ancestors again, for as long as no element changes."""
+        known = {} if known is None else known
+        return any(_matches(tree, page, element, known) for tree in self._trees)
 
 
-def _check(css: str, tree: Any) -> None:
+def _check(css: str, tree: Any, depth: int = 0) -> None:
+    if depth > DEPTH_MAX:
+        raise BadSelector(f"{css!r} has too many parts: {DEPTH_MAX} are enough")
     match tree:
         case Element():
             return
         case Attrib() if tree.operator == "exists" or tree.operator in _COMPARE:
-            _check(css, tree.selector)
+            _check(css, tree.selector, depth + 1)
         case Class() | Hash():
-            _check(css, tree.selector)
+            _check(css, tree.selector, depth + 1)
         case Negation():
-            _check(css, tree.selector)
-            _check(css, tree.subselector)
+            _check(css, tree.selector, depth + 1)
+            _check(css, tree.subselector, depth + 1)
         case CombinedSelector() if tree.combinator in (" ", ">"):
-            _check(css, tree.selector)
-            _check(css, tree.subselector)
+            _check(css, tree.selector, depth + 1)
+            _check(css, tree.subselector, depth + 1)
         case _:
             raise BadSelector(
                 f"{css!r}: only types, classes, ids, attributes, :not(), descendants and children can be told here"
             )
 
 
-def _matches(tree: Any, page: Elements, element: Any) -> bool:
+def _matches(tree: Any, page: Elements, element: Any, known: Known) -> bool:
     match tree:
         case Element():
             return tree.element is None or page.tag(element) == tree.element.lower()
         case Class():
             has = page.attributes(element).get("class", "").split()
-            return tree.class_name in has and _matches(tree.selector, page, element)
+            return tree.class_name in has and _matches(tree.selector, page, element, known)
         case Hash():
-            return page.attributes(element).get("id") == tree.id and _matches(tree.selector, page, element)
+            return page.attributes(element).get("id") == tree.id and _matches(
+                tree.selector, page, element, known
+            )
         case Attrib():
-            return _has(tree, page, element) and _matches(tree.selector, page, element)
+            return _has(tree, page, element) and _matches(tree.selector, page, element, known)
         case Negation():
-            return _matches(tree.selector, page, element) and not _matches(tree.subselector, page, element)
+            return _matches(tree.selector, page, element, known) and not _matches(
+                tree.subselector, page, element, known
+            )
         case _:
-            return _matches(tree.subselector, page, element) and _matches_above(tree, page, element)
+            return _matches(tree.subselector, page, element, known) and _matches_above(
+                tree, page, page.parent(element), known
+            )
 
 
 def _has(tree: Attrib, page: Elements, element: Any) -> bool:
@@ -105,12 +122,18 @@ def _has(tree: Attrib, page: Elements, element: Any) -> bool:
     return _COMPARE[tree.operator](has, tree.value.value or "")
 
 
-def _matches_above(tree: CombinedSelector, page: Elements, element: Any) -> bool:
-    above = page.parent(element)
-    while above is not None:
-        if _matches(tree.selector, page, above):
-            return True
-        if tree.combinator == ">":
-            return False
-        above = page.parent(above)
-    return False
+def _matches_above(tree: CombinedSelector, page: Elements, above: Any, known: Known) -> bool:
+    """Whether the left side of a combinator matches an element or, if it is a descendant's, one above that."""
+    way = []
+    answer = False
+    while above is not None and not answer:
+        key = id(tree), above
+        if key in known:  # or in a circle, in which nothing is new
+            answer = known[key]
+            break
+        known[key] = False
+        way.append(key)
+        answer = _matches(tree.selector, page, above, known)
+        above = None if tree.combinator == ">" else page.parent(above)
+    known.update(dict.fromkeys(way, answer))
+    return answer

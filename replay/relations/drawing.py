@@ -1,11 +1,11 @@
 """Canvas, custom elements and fonts: sources 9, 16 and 10."""
 
-from collections.abc import Generator
 from typing import Annotated, Any, NamedTuple
 
 from replay.relations.columns import Double, Flag, Integer, Json, Key, Kind, Rest, Text
 from replay.relations.entries import entry, put_entry
 from replay.relations.gathered import Gathered
+from replay.relations.increment import Rows
 from replay.relations.shape import Part, Shape, flat, make
 from replay.relations.styles import NOTHING
 from replay.rrweb import CanvasContext
@@ -75,8 +75,6 @@ class _CanvasCommand(NamedTuple):
     setter: Flag
 
 
-Rows = Generator[tuple[Any, ...], None, str | None]
-
 _CANVAS = Shape(_Canvas, [Part("commands", list)], given=0, ignored="source")
 _COMMAND = Shape(_Command, given=0)
 _CANVAS_COMMAND = Shape(_CanvasCommand, given=0, ignored="source")
@@ -88,7 +86,6 @@ class CanvasMutations:
     """Source 9: each command is a row, and repeats what canvas it is of."""
 
     def rows(self, event_no: int, data: dict[str, Any]) -> Rows:
-        """The rows of an increment's data; returns its rest."""
         rest: str | None
         if "commands" not in data:
             values = _CANVAS_COMMAND.read((), data)
@@ -106,7 +103,6 @@ class CanvasMutations:
         return rest
 
     def data_of(self, found: Gathered) -> dict[str, Any]:
-        """The data, but for its rest."""
         rows = found.sorted(CanvasMutation)
         if not rows:
             return {}
@@ -121,7 +117,6 @@ class CustomElements:
     """Source 16."""
 
     def rows(self, event_no: int, data: dict[str, Any]) -> Rows:
-        """The rows of an increment's data; returns its rest."""
         data, (name,) = flat(data, "define", {"name": (str,)})
         values = _ELEMENT.read((event_no, name), data)
         yield make(CustomElement, values[: _ELEMENT.width])
@@ -129,7 +124,6 @@ class CustomElements:
         return rest
 
     def data_of(self, found: Gathered) -> dict[str, Any]:
-        """The data, but for its rest."""
         name = found.one(CustomElement).name
         return {} if name is None else {"define": {"name": name}}
 
@@ -138,7 +132,6 @@ class Fonts:
     """Source 10."""
 
     def rows(self, event_no: int, data: dict[str, Any]) -> Rows:
-        """The rows of an increment's data; returns its rest."""
         values = _FONT.read((event_no,), data)
         yield make(FontData, values[: _FONT.width])
         descriptors: dict[str, Any] = values[_FONT.width] or {}
@@ -148,7 +141,6 @@ class Fonts:
         return rest
 
     def data_of(self, found: Gathered) -> dict[str, Any]:
-        """The data, but for its rest."""
         data = _FONT.members(found.one(FontData))
         for row in found.sorted(FontDescriptor):
             put_entry(data.setdefault("descriptors", {}), row[2:])

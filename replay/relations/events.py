@@ -7,6 +7,7 @@ from replay.relations import mutations
 from replay.relations.columns import Double, Json, Key, Rest, Text
 from replay.relations.drawing import CanvasMutations, CustomElements, Fonts
 from replay.relations.gathered import Gathered
+from replay.relations.increment import Increment
 from replay.relations.interactions import (
     InputData,
     Listed,
@@ -102,7 +103,7 @@ _CUSTOM = Shape(CustomEvent)
 _PLUGIN = Shape(PluginEvent)
 _OFFSET = {"left": (int, float), "top": (int, float)}
 
-_SOURCES: dict[Source, Any] = {
+_SOURCES: dict[Source, Increment] = {
     Source.MUTATION: mutations.Mutations(),
     Source.MOUSE_MOVE: Listed(MousemoveData, "positions", MousePosition),
     Source.MOUSE_INTERACTION: Single(MouseInteractionData),
@@ -121,7 +122,7 @@ _SOURCES: dict[Source, Any] = {
     Source.ADOPTED_STYLE_SHEET: AdoptedStyleSheets(),
     Source.CUSTOM_ELEMENT: CustomElements(),
 }
-_BY_NUMBER: dict[Any, tuple[str, Any]] = {
+_BY_NUMBER: dict[Any, tuple[str, Increment]] = {
     int(source): (source.name.lower(), handler) for source, handler in _SOURCES.items()
 }
 

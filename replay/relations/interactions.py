@@ -1,10 +1,10 @@
 """What a person does: the pointer, scrolling, resizing, input, media, selecting."""
 
-from collections.abc import Generator
 from typing import Annotated, Any, NamedTuple
 
 from replay.relations.columns import Double, Flag, Integer, Key, Rest, Text
 from replay.relations.gathered import Gathered
+from replay.relations.increment import Rows
 from replay.relations.shape import Part, Shape, make
 from replay.rrweb import MediaInteraction, MouseInteraction, Pointer
 
@@ -98,9 +98,6 @@ class SelectionRange(NamedTuple):
     rest: Rest
 
 
-Rows = Generator[tuple[Any, ...], None, str | None]
-
-
 class Single:
     """Data that are one row."""
 
@@ -108,14 +105,12 @@ class Single:
         self._shape: Shape[Any] = Shape(row, ignored="source")
 
     def rows(self, event_no: int, data: dict[str, Any]) -> Rows:
-        """The rows of an increment's data; returns its rest."""
         values = self._shape.read((event_no,), data)
         yield make(self._shape.row, values[: self._shape.width])
         rest: str | None = values[-1]
         return rest
 
     def data_of(self, found: Gathered) -> dict[str, Any]:
-        """The data, but for its rest."""
         return self._shape.members(found.one(self._shape.row))
 
 
@@ -128,7 +123,6 @@ class Listed:
         self._name = name
 
     def rows(self, event_no: int, data: dict[str, Any]) -> Rows:
-        """The rows of an increment's data; returns its rest."""
         values = self._shape.read((event_no,), data)
         yield make(self._shape.row, values[: self._shape.width])
         for position, item in enumerate(values[self._shape.width] or ()):
@@ -137,7 +131,6 @@ class Listed:
         return rest
 
     def data_of(self, found: Gathered) -> dict[str, Any]:
-        """The data, but for its rest."""
         data = self._shape.members(found.one(self._shape.row))
         data[self._name] = [self._item.members(item) for item in found.sorted(self._item.row)]
         return data

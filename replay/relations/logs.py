@@ -9,11 +9,12 @@
 Recorders call a console log's arguments `payload`.
 """
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, NamedTuple
 
 from replay.relations.columns import Double, Flag, Integer, Json, Key, Kind, Rest, Text, Texts
 from replay.relations.gathered import Gathered
+from replay.relations.increment import Rows
 from replay.relations.shape import Shape, make
 from replay.relations.values import dump, parse
 
@@ -77,13 +78,9 @@ def log_rows(console: Iterable[bytes], network: Iterable[bytes]) -> Iterator[Con
 
 def log_of(row: ConsoleLog | NetworkRequest) -> bytes:
     """The JSON text of a log that came beside the events."""
-    if (
-        row.rest is not None
-        and (whole := parse(row.rest.encode()))
-        and type(whole) is list
-        and len(whole) == 1
-    ):
-        return dump(whole[0]).encode()
+    rest = None if row.rest is None else parse(row.rest.encode())
+    if type(rest) is list and len(rest) == 1:  # no object
+        return dump(rest[0]).encode()
     members = CONSOLE.members(row) if isinstance(row, ConsoleLog) else NETWORK.members(row)
     return dump(members).encode()
 
@@ -100,12 +97,10 @@ def _row(shape: Shape[Any], position: int, log: bytes) -> Any:
 class LegacyLogs:
     """Source 11."""
 
-    def rows(self, event_no: int, data: dict[str, Any]) -> Generator[tuple[Any, ...], None, str | None]:
-        """The rows of an increment's data; returns its rest."""
+    def rows(self, event_no: int, data: dict[str, Any]) -> Rows:
         row = _LEGACY_CONSOLE.make((event_no, 0), data)
         yield row._replace(rest=None)
         return row.rest
 
     def data_of(self, found: Gathered) -> dict[str, Any]:
-        """The data, but for its rest."""
         return _LEGACY_CONSOLE.members(found.one(ConsoleLog))

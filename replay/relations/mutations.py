@@ -1,14 +1,14 @@
 """Mutations of the page: source 0."""
 
 from collections import defaultdict
-from collections.abc import Generator
+from collections.abc import Iterator
 from typing import Annotated, Any, NamedTuple
 
 from replay.relations.columns import Double, Flag, Integer, Key, Required, Rest, Text
 from replay.relations.entries import entry, put_entry
 from replay.relations.gathered import Gathered
+from replay.relations.increment import Rows
 from replay.relations.nodes import (
-    NodeRow,
     SerializedNode,
     SerializedNodeAttribute,
     SerializedNodeChild,
@@ -104,18 +104,6 @@ class AddedNodeMutation(NamedTuple):
     rest: Rest
 
 
-Row = (
-    MutationData
-    | TextMutation
-    | AttributeMutation
-    | AttributeMutationEntry
-    | StyleOmValue
-    | StyleOmValueEntry
-    | RemovedNodeMutation
-    | AddedNodeMutation
-    | NodeRow
-)
-
 _LISTS = tuple(Part(name, list, required=True) for name in ("texts", "attributes", "removes", "adds"))
 _DATA = Shape(MutationData, _LISTS, ignored="source")
 _TEXT = Shape(TextMutation, given=2)
@@ -127,8 +115,7 @@ _ADDED = Shape(AddedNodeMutation, [Part("node", dict, required=True)], given=3)
 class Mutations:
     """Source 0."""
 
-    def rows(self, event_no: int, data: dict[str, Any]) -> Generator[Row, None, str | None]:
-        """The rows of an increment's data; returns its rest."""
+    def rows(self, event_no: int, data: dict[str, Any]) -> Rows:
         values = _DATA.read((event_no,), data)
         texts, attributes, removes, adds = values[_DATA.width : _DATA.width + len(_LISTS)]
         yield make(MutationData, values[: _DATA.width])
@@ -149,7 +136,6 @@ class Mutations:
         return rest
 
     def data_of(self, found: Gathered) -> dict[str, Any]:
-        """The data, but for its rest."""
         data = _DATA.members(found.one(MutationData))
         data["texts"] = [_TEXT.members(text) for text in found.sorted(TextMutation)]
         data["removes"] = [_REMOVED.members(removed) for removed in found.sorted(RemovedNodeMutation)]
@@ -163,7 +149,7 @@ class Mutations:
         return data
 
 
-def _attribute_rows(event_no: int, mutation: int, changed: dict[str, Any]) -> Generator[Row, None, None]:
+def _attribute_rows(event_no: int, mutation: int, changed: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
     values = _ATTRIBUTE.read((event_no, mutation), changed)
     yield make(AttributeMutation, values[: _ATTRIBUTE.width])
     attributes: dict[str, Any] = values[_ATTRIBUTE.width] or {}

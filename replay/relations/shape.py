@@ -63,9 +63,7 @@ class Shape(Generic[R]):
             for at, column in enumerate(columns(row))
             if at >= given and column.kind is not Kind.REST
         ]
-        self._ignored = ignored
         self._blank = [None] * (self.width - given + len(self.parts) + 2)
-        self._given = given
         self._rest = next((at for at, column in enumerate(columns(row)) if column.kind is Kind.REST), -1)
         self._places: dict[tuple[str, type], int] = {}
         self._converted: dict[str, tuple[int, Callable[[Any], Any]]] = {}
@@ -84,10 +82,7 @@ class Shape(Generic[R]):
         self._simple = not self.parts and not self._required
 
     def read(self, given: tuple[Any, ...], members: dict[str, Any]) -> list[Any]:
-        """The columns, then the parts, then what does not matter; ends with the rest (`encode_rest`), too.
-
-        A part that has no rows is None.
-        """
+        """The columns, then the parts, each None where it has no rows; the last value is the rest, once more."""
         values = [*given, *self._blank]
         rest: dict[str, Any] | None = None
         places = self._places
@@ -108,11 +103,10 @@ class Shape(Generic[R]):
                 rest[name] = value
                 if type(value) in ALMOST:
                     self._put_nearly(values, name, value)
+        missing: list[str] = []
         if not self._simple:
             rest, missing = self._look_at_parts(values, rest)
-            text = encode_rest(rest, missing)
-        else:
-            text = dump(rest) if rest is not None else None
+        text = _encode_rest(rest, missing) if rest or missing else None
         values[-1] = text
         if self._rest >= 0:
             values[self._rest] = text
@@ -171,11 +165,8 @@ class Shape(Generic[R]):
         return rest, missing
 
 
-def encode_rest(members: dict[str, Any] | None, missing: list[str]) -> str | None:
-    """The rest of an object; None when there is none."""
-    if missing:
-        return dump([members or {}, missing])
-    return dump(members) if members else None
+def _encode_rest(members: dict[str, Any] | None, missing: list[str]) -> str:
+    return dump([members or {}, missing] if missing else members)
 
 
 def overlay(members: dict[str, Any], rest: str | None) -> None:

@@ -1,11 +1,12 @@
 """Changes of style sheets through the CSS object model: sources 8, 13 and 15."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from enum import IntEnum
 from typing import Annotated, Any, NamedTuple
 
 from replay.relations.columns import Integer, Integers, Key, Member, Rest, Text
 from replay.relations.gathered import Gathered
+from replay.relations.increment import Rows
 from replay.relations.shape import Part, Shape, flat, make
 
 
@@ -74,8 +75,6 @@ class _Nothing(NamedTuple):
     event_no: Key
 
 
-Rows = Generator[tuple[Any, ...], None, str | None]
-
 _RULE = Shape(_Rule, given=0)
 _SHEET = Shape(_Sheet, [Part("removes", list), Part("adds", list)], given=0, ignored="source")
 NOTHING = Shape(_Nothing, ignored="source")  # all members but `source` are rest
@@ -89,7 +88,6 @@ class StyleSheetRules:
     """Source 8: each change is a row, and repeats what sheet it is of."""
 
     def rows(self, event_no: int, data: dict[str, Any]) -> Rows:
-        """The rows of an increment's data; returns its rest."""
         values = _SHEET.read((), data)
         id_, style_id, replace, replace_sync, removes, adds = values[:6]
         if not removes and not adds and replace is None and replace_sync is None:
@@ -104,7 +102,6 @@ class StyleSheetRules:
         return rest
 
     def data_of(self, found: Gathered) -> dict[str, Any]:
-        """The data, but for its rest."""
         data: dict[str, Any] = {}
         for row in found.sorted(StyleSheetRule):
             data |= _sheet(row)
@@ -121,7 +118,6 @@ class StyleDeclarations:
     """Source 13."""
 
     def rows(self, event_no: int, data: dict[str, Any]) -> Rows:
-        """The rows of an increment's data; returns its rest."""
         data, new = flat(data, "set", _SET)
         data, gone = flat(data, "remove", _REMOVE)
         values = _DECLARATION.read((event_no, *new, *gone), data)
@@ -130,7 +126,6 @@ class StyleDeclarations:
         return rest
 
     def data_of(self, found: Gathered) -> dict[str, Any]:
-        """The data, but for its rest."""
         row = found.one(StyleDeclaration)
         data = _DECLARATION.members(row)
         if row.set_property is not None:
@@ -145,7 +140,6 @@ class AdoptedStyleSheets:
     """Source 15: the rules that it brings are rows of style_sheet_rule."""
 
     def rows(self, event_no: int, data: dict[str, Any]) -> Rows:
-        """The rows of an increment's data; returns its rest."""
         sheets = data.get("styles")
         styles = None
         if type(sheets) is list and all(map(_is_sheet, sheets)):
@@ -160,7 +154,6 @@ class AdoptedStyleSheets:
         return rest
 
     def data_of(self, found: Gathered) -> dict[str, Any]:
-        """The data, but for its rest."""
         row = found.one(AdoptedStyleSheet)
         data = _ADOPTED.members(row)
         if row.styles is not None:

@@ -5,6 +5,7 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterable
+from time import perf_counter
 from typing import Any
 
 import pytest
@@ -101,6 +102,8 @@ def texts(plan: Plan) -> list[str]:
         ("no.5500-0055-5555-5559", "no.*******************", "card_number"),
         ("3782 822463 10005", "**** ****** *****", "card_number"),
         ("Authorization: Basic dXNlcjpwYXNz\r\nHost: x", "Authorization: ***** ************\r\nHost: x", "header"),
+        ("Cookie: a={1}; b=[2]; sid=c\nHost: x", "Cookie: ****** ****** *****\nHost: x", "header"),
+        ("curl -H 'Cookie: a={1}; b=c' https://x", "curl -H 'Cookie: ****** ***' https://x", "header"),
         ("token Bearer abc.DEF-123", "token Bearer ***********", "bearer_token"),
         ("Basic dXNlcjpwYXNz", "Basic ************", "bearer_token"),
         (f"see {JWT}", "see " + "*" * len(JWT), "jwt"),
@@ -156,6 +159,7 @@ def test_a_card_number_split_over_two_text_nodes_is_not_found() -> None:
     [
         ({"Authorization": "Bearer x", "accept": "*"}, {"Authorization": "****** *", "accept": "*"}),
         ({"set-cookie": ["a=b", "c=d"]}, {"set-cookie": ["***", "***"]}),
+        ({"cookies": [{"name": "a", "value": "b"}]}, {"cookies": [{"name": "*", "value": "*"}]}),
         ([{"name": "Cookie", "value": "a=b"}], [{"name": "Cookie", "value": "***"}]),
         ([{"value": "a=b", "name": "x-api-key"}], [{"value": "***", "name": "x-api-key"}]),
         ([["X-Auth-Token", "abc"], ["host", "x"]], [["X-Auth-Token", "***"], ["host", "x"]]),
@@ -165,6 +169,52 @@ def test_a_card_number_split_over_two_text_nodes_is_not_found() -> None:
 )  # fmt: skip
 def test_a_value_whose_name_says_so_is_masked_whole(before: Any, after: Any) -> None:
     assert payload_of(before) == after
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ([{"name": "Cookie", "enabled": True, "value": "a=b"}], [{"name": "Cookie", "enabled": True, "value": "***"}]),
+        ([{"value": "a=b", "comment": "", "name": "Cookie"}], [{"value": "***", "comment": "", "name": "Cookie"}]),
+        ([{"name": "x-api-key", "values": ["abc"]}], [{"name": "x-api-key", "values": ["***"]}]),
+        ('{"name": "Cookie", "value": "a=b"}', '{"name": "Cookie", "value": "***"}'),
+        ('{"token": [["a"], "b"], "c": 1}', '{"token": [["*"], "*"], "c": 1}'),
+        ('{"password": {"a": {"b": "c"}, "d": "e"}}', '{"password": {"a": {"b": "*"}, "d": "*"}}'),
+        ('{"token": null, "password": true}', '{"token": null, "password": true}'),
+    ],
+)  # fmt: skip
+def test_a_name_and_its_value_are_told_however_they_are_written(before: Any, after: Any) -> None:
+    assert payload_of(before) == after
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("/?password=a(b)c'd&x=1", "/?password=*******&x=1"),
+        ("background: url(/a?key=abc) no-repeat", "background: url(/a?key=***) no-repeat"),
+        ("fetch('/a?key=abc')", "fetch('/a?key=***')"),
+        ("(see /a?key=abc(1))", "(see /a?key=***(1))"),
+    ],
+)
+def test_a_parameter_goes_as_far_as_its_url(before: str, after: str) -> None:
+    assert payload_of(before) == after
+
+
+@pytest.mark.parametrize(
+    "around", ["\u30ab\u30fc\u30c9%s\u3067\u3059", "\u756a\u53f7\uff1a%s", "\u2022%s\u2022", "\u00e9%s"]
+)
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_a_card_number_is_told_beside_any_script(around: str, ascii_only: bool) -> None:
+    raw = json.dumps({"timestamp": 1, **custom(around % CARD)}, ensure_ascii=ascii_only).encode()
+    assert played(masked([raw]))[0]["data"]["payload"] == around % "**** **** **** ****"
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    ["/?orderId=4111111111111111", '{"id": "4111111111111111"}', '{"orderId":4111111111111111}', "user_uuid=4111111111111111"],
+)  # fmt: skip
+def test_ids_within_a_text_are_no_card_numbers(harmless: str) -> None:
+    assert payload_of(harmless) == harmless
 
 
 def test_escapes_hide_nothing() -> None:
@@ -301,6 +351,29 @@ def test_what_a_marked_element_holds_is_masked(mark: str) -> None:
     assert result.masked == {"marked_element": 7}
 
 
+@pytest.mark.parametrize(
+    "classes", ["a\nrr-mask", "rr-mask\n", "\trr-block\t", "token=x rr-mask", "%41 rr-mask"]
+)
+def test_a_class_is_told_among_any_others(classes: str) -> None:
+    result = masked([META, snapshot(element(6, "div", text(7, "Ada"), **{"class": classes}))])
+    assert "Ada" not in json.dumps(played(result))
+
+
+@pytest.mark.parametrize(
+    "autocomplete",
+    [
+        "one-time-code",
+        "current-password",
+        "current-password webauthn",
+        "section-a\ncc-number",
+        "billing cc-csc",
+    ],
+)
+def test_what_a_browser_fills_in_tells_a_secret(autocomplete: str) -> None:
+    shown = snapshot(element(6, "input", type="text", autocomplete=autocomplete))
+    assert texts(masked([META, shown, typed(6, "abc")])) == ["***"]
+
+
 @pytest.mark.parametrize("name", ["data-private-mask", "data-seestack-mask", "data-mask"])
 def test_an_attribute_marks_an_element_too(name: str) -> None:
     result = masked([META, snapshot(element(6, "div", text(7, "Ada"), **{name: ""}))])
@@ -346,6 +419,22 @@ def test_strict_masks_all_text_and_all_input_but_labels_of_buttons() -> None:
     assert result.masked == {"text": 3, "input": 2}
 
 
+@pytest.mark.parametrize(
+    "event",
+    [
+        snapshot(element(6, "iframe", srcdoc="<p>Ada")),
+        snapshot(element(6, "div", aria_placeholder="Ada")),
+        {"type": 3, "data": {"source": 9, "id": 6, "type": 0, "property": "fillText", "args": ["Ada", 10, 20]}},
+        {"type": 3, "data": {"source": 9, "id": 6, "type": 0, "commands": [{"property": "strokeText", "args": ["Ada", 10, 20]}]}},
+        changed(99, value="Ada"),
+    ],
+)  # fmt: skip
+def test_strict_masks_text_wherever_it_is(event: dict[str, Any]) -> None:
+    everything = json.dumps(played(masked([META, snapshot(), event], STRICT)))
+    assert "Ada" not in everything
+    assert ("10, 20]" in everything) == ("10, 20]" in json.dumps(event))
+
+
 # A project's own rules
 
 
@@ -375,6 +464,14 @@ def test_patterns_selectors_and_keys_mask_what_they_name() -> None:
         "u": "/?ssn=*&a=2",
     }
     assert result.masked == {"pattern:order": 1, "selector": 2, "key": 5}
+
+
+def test_off_with_rules_masks_what_they_name_and_nothing_else() -> None:
+    page = snapshot(element(6, "input", type="password", value="one"), element(7, "p", text(8, "Ada"), **{"class": "rr-mask"}),
+                    element(9, "p", text(10, "Bob"), id="bob"))  # fmt: skip
+    result = masked([META, page, typed(6, CARD)], Privacy(Masking.OFF, Rules(selectors=("#bob",))))
+    assert result.masked == {"selector": 1}
+    assert "Bob" not in json.dumps(played(result))
 
 
 def test_off_masks_nothing() -> None:
@@ -437,6 +534,84 @@ def test_nodes_that_go_in_circles_end() -> None:
     assert "Ada" not in json.dumps(played(masked([META, snapshot(), mutation(adds=circle)])))
 
 
+def test_nodes_that_go_in_circles_end_for_selectors_too() -> None:
+    circle = [{"parentId": 8, "nextId": None, "node": element(7, "p")},
+              {"parentId": 7, "nextId": None, "node": element(8, "p", text(9, "Ada"))}]  # fmt: skip
+    rules = Rules(selectors=("main p", "p > p"))
+    assert "Ada" not in json.dumps(
+        played(masked([META, snapshot(), mutation(adds=circle)], Privacy(rules=rules)))
+    )
+
+
+def test_a_pattern_never_cuts_a_character_in_two() -> None:
+    rules = Rules((Pattern("byte", r"\Cb"), Pattern("bytes", r"a\C")))
+    raw = '{"type":5,"timestamp":1,"data":{"payload":"x\u00e9b a\u00e9"}}'.encode()
+    (event,) = played(masked([raw], Privacy(Masking.OFF, rules)))
+    assert event["data"]["payload"] == "x\u00e9* *\u00e9"
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "/a=",
+        "/token=",
+        "&a=",
+        "cookie: ",
+        r"\"token\":[",
+        r"\"",
+        r"\\",
+        "%41",
+        "bearer ",
+        "-----BEGIN PRIVATE KEY",
+        "4111 ",
+    ],
+)
+def test_time_goes_with_the_length_of_a_text(part: str) -> None:
+    def seconds(times: int) -> float:
+        body = bytearray(b'["token=abc ' + part.encode() * times + b'"]')
+        start = perf_counter()
+        Masker(DEFAULT).mask(body, 0, len(body), lambda *_: None, lambda *_: None)
+        return perf_counter() - start
+
+    assert min(seconds(20_000) for _ in range(2)) < 40 * min(seconds(2_000) for _ in range(3))
+
+
+@pytest.mark.parametrize("part", ['"token"', '"4111111111111111"', '{"name":"cookie"}'])
+def test_time_goes_with_the_number_of_texts(part: str) -> None:
+    def seconds(times: int) -> float:
+        before = b'"' + rb"\"" * 2000 + b'",'
+        body = bytearray(b"[" + before + b",".join([part.encode()] * times) + b"]")
+        start = perf_counter()
+        Masker(DEFAULT).mask(body, 0, len(body), lambda *_: None, lambda *_: None)
+        return perf_counter() - start
+
+    assert seconds(2_000) < 2.0
+
+
+def test_a_page_that_is_deeper_than_any_is_hidden_as_a_whole_when_anything_on_it_is() -> None:
+    chain = [
+        {"parentId": 9 + i if i else 5, "nextId": None, "node": element(10 + i, "p")} for i in range(3000)
+    ]
+    moves = [{"parentId": 3009 - i % 2, "nextId": None, "node": element(9999, "p")} for i in range(3000)]
+    page = snapshot(element(6, "div", **{"class": "rr-mask"}), text(7, "Ada"))
+    assert "Ada" not in json.dumps(played(masked([META, page, mutation(adds=chain), mutation(adds=moves)])))
+
+
+def test_a_secret_without_a_name_is_one_on_other_pages_where_nothing_else_has_its_id() -> None:
+    pages = [snapshot(), changed(6, type="password"), snapshot(), typed(6, "abc"),
+             snapshot(element(6, "input", type="text", name="q")), typed(6, "socks")]  # fmt: skip
+    assert texts(masked([META, *pages])) == ["***", "socks"]
+
+
+def test_a_long_selector_on_a_deep_page_takes_no_longer() -> None:
+    inner = text(9, "Ada")
+    for i in range(100):
+        inner = element(100 + i, "div", inner)
+    rules = Rules(selectors=("nav " + "div " * 20 + "b", "section " + "div > div " * 8 + "div"))
+    result = masked([META, snapshot(inner)], Privacy(rules=rules))
+    assert result.masked == {}
+
+
 @pytest.mark.parametrize("name", ["login.json", "login-pretty.json", "shop-packed.json", "shop-posthog.json"])
 def test_passwords_and_cards_of_a_real_recording_are_gone(name: str) -> None:
     events = [json.dumps(event).encode() for event in json.loads(fixtures.read(name))]
@@ -471,3 +646,43 @@ def test_a_secret_is_found_whatever_stands_around_it(
     (result,) = event["data"]["payload"]
     assert len(result) == len(value)
     assert secret.removeprefix("/?token=").removeprefix("Bearer ")[-30:-25] not in result or len(secret) < 30
+
+
+PARTS = ("token", "=", "&", "?", CARD, "Bearer ", "abc123", JWT, "%41", "%", "%22", "\\", '"', "'", "{", "}", "[", "]", ":", ",",
+         "\n", " ", "é", "😀", "\ud83d", KEY, "cookie: ", "id", "name", "value", "password", "\x00", "\\u0041", "rr-mask")  # fmt: skip
+fragments = st.lists(st.sampled_from(PARTS), max_size=8).map("".join)
+values = st.recursive(
+    st.one_of(fragments, st.integers(), st.none(), st.booleans()),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(fragments, inner, max_size=3),
+        inner.map(json.dumps),
+    ),
+    max_leaves=8,
+)
+
+
+@given(values, st.booleans(), st.sampled_from([None, 1]))
+def test_whatever_is_masked_stays_json_of_the_same_length(
+    value: Any, ascii_only: bool, indent: int | None
+) -> None:
+    sent = json.dumps([value], ensure_ascii=ascii_only, indent=indent).encode("utf-8", "replace")
+    text = bytearray(sent)
+    Masker(DEFAULT).mask(text, 0, len(text), lambda *_: None, lambda *_: None)
+    assert len(text) == len(sent)
+    assert outline(json.loads(text.decode())) == outline(json.loads(sent))
+
+
+def outline(value: Any) -> Any:
+    """The same without what masking may change; members in their order, for a name may be masked, too."""
+    match value:
+        case dict():
+            return [outline(pair) for pair in value.items()] if len(value) < 2 else dict
+        case list() | tuple():
+            return [outline(one) for one in value]
+        case str():
+            return len(value.encode("utf-16", "surrogatepass"))
+        case None | bool():
+            return value
+        case _:
+            return int
