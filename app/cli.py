@@ -29,6 +29,7 @@ COMMANDS = {
     "video": "app.commands.video",
     "retry": "app.commands.retry",
     "mask": "app.commands.mask",
+    "relate": "app.commands.relate",
     "delete": "app.commands.delete",
     "hold": "app.commands.hold",
     "erase": "app.commands.erase",

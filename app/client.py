@@ -177,6 +177,10 @@ class Client:
                 return masking
             time.sleep(retry_after_s(answer) or _POLL_S)
 
+    def relate(self, recording_id: UUID) -> dict[str, Any]:
+        """Have a recording's events written as rows. Returns its id and status."""
+        return decoded(self._send("POST", f"/{recording_id}/relate"), dict[str, Any])
+
     def delete(self, recording_id: UUID) -> None:
         """Delete a recording."""
         self._send("DELETE", f"/{recording_id}")

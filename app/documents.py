@@ -44,6 +44,13 @@ class Retried(msgspec.Struct):
     status: Status
 
 
+class Relating(msgspec.Struct):
+    """A recording whose events will be rows, soon."""
+
+    id: UUID
+    status: Status
+
+
 class Hold(msgspec.Struct):
     """Whether nothing may delete a recording, and since when."""
 

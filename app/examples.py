@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from models.erasing import TABLES
+
 RECORDING_ID = "019a2b4c-1d7e-7c3a-9f10-5b6f2f1f9a01"
 NEXT_ID = "019a2b4b-77aa-7d21-8a52-0c4e5d6f7a88"
 
@@ -125,6 +127,7 @@ STATUS = {
 LIST = {"recordings": [RECORDING], "next_cursor": NEXT_ID}
 
 RETRIED = {"id": RECORDING_ID, "status": "processing"}
+RELATING = {"id": RECORDING_ID, "status": "ready"}
 
 HOLD = {"on_hold": True, "since": "2026-05-04T12:00:00Z"}
 NO_HOLD = {"on_hold": False, "since": None}
@@ -151,16 +154,7 @@ ERASURE_DONE = ERASURE_RUNNING | {
     "on_hold": [NEXT_ID],
     "certificate": {
         "verified_at": "2026-05-04T12:00:04.120Z",
-        "tables": [
-            "recording",
-            "payload",
-            "tape",
-            "object",
-            "job",
-            "job_history",
-            "mask_request",
-            "idempotency_key",
-        ],
+        "tables": list(TABLES),
         "tallies": {
             "before": {"recordings": 1, "purged": 0},
             "after": {"recordings": 0, "purged": 1},

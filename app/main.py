@@ -13,7 +13,7 @@ from litestar.exceptions import HTTPException
 from litestar.response import Redirect
 from litestar.types import ASGIApp, ControllerRouterHandler, Receive, Send
 
-from app import erasures, health, hold, masking, openapi, playback, recordings, video
+from app import erasures, health, hold, masking, openapi, playback, recordings, relating, video
 from app.budget import ByteBudget
 from app.cors import Cors
 from app.errors import answer
@@ -82,6 +82,7 @@ def create_app(settings: Settings) -> Web:
             *video.HANDLERS,
             *hold.HANDLERS,
             *masking.HANDLERS,
+            *relating.HANDLERS,
         ],
         tags=["Recordings"],
         security=openapi.SECURITY,

@@ -211,6 +211,13 @@ RETRY = _operation(
     headers=("Location", "Retry-After"),
     content={JSON: _shown(retried=examples.RETRIED)},
 )
+RELATE = _operation(
+    "Write a recording's events as rows",
+    success=HTTPStatus.ACCEPTED,
+    description="They will be there soon, all at once.",
+    headers=("Location",),
+    content={JSON: _shown(ready=examples.RELATING)},
+)
 MASK = _operation(
     "Mask a recording",
     success=HTTPStatus.ACCEPTED,

@@ -106,6 +106,14 @@ async def set_retention(db: Database, project_id: UUID, days: float | None) -> P
     return project
 
 
+async def set_relational(db: Database, project_id: UUID, wanted: bool) -> Project:
+    """Whether the events of each recording of a project that is processed from now on become rows. Raises Absent."""
+    async with db.transaction() as session:
+        project = _there(await session.get(Project, project_id, with_for_update=True), project_id)
+        project.relational = wanted
+    return project
+
+
 async def project(db: Database, project_id: UUID) -> Project:
     """One project. Raises Absent."""
     async with db.reading() as session:

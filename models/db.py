@@ -139,8 +139,11 @@ class Database:
             assert isinstance(driver, asyncpg.Connection)  # noqa: S101  # narrows SQLAlchemy's type
             try:
                 yield session, driver
-            except BaseException:
+            except BaseException as error:
+                was_closed = isinstance(error, asyncpg.InterfaceError) and driver.is_closed()
                 await connection.invalidate()  # whatever was cut short: nobody has this session again
+                if was_closed:
+                    raise ConnectionError(str(error)) from error
                 raise
 
     async def ping(self) -> None:

@@ -17,20 +17,18 @@ from models.object import StoredObject
 from models.recording import IdempotencyKey, Recording, Tally, hour_of
 from models.rows import MODELS
 
-_RECORDING_ID = {
+TABLES = {
     "recording": "id",
     **dict.fromkeys(
         ("payload", "tape", "object", "job", "job_history", "mask_request", "idempotency_key"), "recording_id"
     ),
     **dict.fromkeys(("replay", *MODELS), "replay_id"),
 }
-
-TABLES = tuple(_RECORDING_ID)
-"""Where rows of a recording can be. An erasure is not finished before none of them has any."""
+"""Where rows of a recording can be, by the column that has its id. An erasure is not finished before none has any."""
 
 _ABSENT = " AND ".join(
     f"NOT EXISTS (SELECT 1 FROM {table} WHERE {table}.{column} = erased_recording.recording_id)"  # noqa: S608  # constants only
-    for table, column in _RECORDING_ID.items()
+    for table, column in TABLES.items()
 )
 
 _NOTE_PURGED = text(

@@ -28,7 +28,7 @@ from replay.relations.columns import Table
 PURGED_AT_ONCE = 10_000
 
 # A worker that froze while it was copying keeps its rows, and no time limit of Postgres's ends its session: a COPY that
-# waits for its client hears of nothing else. Whoever has the claim now ends it.
+# waits for its client hears of nothing else. Whoever has the claim now ends it, or purges the recording.
 _END_OTHERS = text(
     """
     SELECT pg_terminate_backend(pid, 5000) FROM pg_locks
@@ -40,7 +40,11 @@ _END_OTHERS = text(
 
 
 class NotReady(Exception):
-    """There is no tape to make rows from."""
+    """There is no tape to make rows from: not yet, or if the recording has failed, not ever."""
+
+    def __init__(self, status: Status) -> None:
+        super().__init__(status)
+        self.status = status
 
 
 class Overtaken(Exception):
@@ -66,7 +70,7 @@ async def ask(db: Database, tenant_id: UUID, recording_id: UUID) -> Status | Non
         if recording is None or recording.tenant_id != tenant_id:
             return None
         if recording.tape_name is None:
-            raise NotReady
+            raise NotReady(recording.status)
         await ledger.owe(session, JobKind.RELATE, tenant_id=tenant_id, recording_id=recording_id)
         return recording.status
 
@@ -114,14 +118,18 @@ async def replacing(db: Database, claim: Claim, origin: Origin, *, limit_s: floa
     """
     await ledger.check(db, claim)
     async with db.bulk(limit_s) as (session, driver):
-        key = {"key": int.from_bytes(claim.recording_id.bytes[8:], signed=True)}
-        await session.execute(_END_OTHERS, key)
-        await session.execute(text("SELECT pg_advisory_xact_lock(:key)"), key)
+        await session.execute(_END_OTHERS, _lock_key(claim.recording_id))
+        await session.execute(text("SELECT pg_advisory_xact_lock(:key)"), _lock_key(claim.recording_id))
         for table in MODELS:
             sql = f"DELETE FROM {table} WHERE replay_id = $1"  # noqa: S608  # our names
             await driver.execute(sql, claim.recording_id, timeout=limit_s)
         yield Copy(driver, claim.recording_id, limit_s)
         await _commit(session, claim, origin)
+
+
+def _lock_key(recording_id: UUID) -> dict[str, int]:
+    """The advisory lock that who writes the rows of a recording holds."""
+    return {"key": int.from_bytes(recording_id.bytes[8:], signed=True)}
 
 
 async def _commit(session: AsyncSession, claim: Claim, origin: Origin) -> None:
@@ -151,6 +159,8 @@ async def _commit(session: AsyncSession, claim: Claim, origin: Origin) -> None:
 
 async def purge(db: Database, recording_id: UUID) -> None:
     """Remove the rows of a deleted recording, some at a time. No more can come: nobody commits any for what is deleted."""
+    async with db.autocommit() as connection:
+        await connection.execute(_END_OTHERS, _lock_key(recording_id))
     for table in MODELS:
         some = text(
             f"DELETE FROM {table} WHERE ctid = ANY(ARRAY("  # noqa: S608  # our names

@@ -1,5 +1,6 @@
 """`tapedeck projects`."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -16,8 +17,16 @@ from models import administration
 from models.tenancy import Project
 from replay.privacy import IpAddresses, Masking, Rules
 
-HELP = "Projects of a tenant: make and list them, say what is masked of their recordings, and how long these are kept."
+HELP = "Projects of a tenant: make and list them, say what is masked of their recordings, whether these become rows, and how long they are kept."
 NO_RULES = "none"
+
+
+class Switch(StrEnum):
+    """Whether or not."""
+
+    ON = "on"
+    OFF = "off"
+
 
 Name = Annotated[str, typer.Argument(help="What to call it.")]
 ProjectId = Annotated[UUID, typer.Argument(metavar="PROJECT", help="Its id.")]
@@ -30,6 +39,7 @@ RulesFile = Annotated[
     typer.Option("--rules", metavar=f"FILE|{NO_RULES}", help="Rules of its own (JSON; see docs/privacy.md)."),
 ]
 Ip = Annotated[IpAddresses | None, typer.Option("--ip", help="What is kept of addresses in client_info.")]
+OnOff = Annotated[Switch, typer.Argument(metavar="on|off", help="Whether all recordings get rows.")]
 Days = Annotated[
     str, typer.Argument(metavar="DAYS|none", help="How long, from when a recording was accepted.")
 ]
@@ -57,7 +67,7 @@ def show(tenant: Tenant = None, as_json: Json = False) -> None:
     if as_json:
         terminal.write_json({"projects": [_document(project) for project in found]})
         return
-    heads = ("id", "name", "tenant", "masking", "rules", "ip", "keeps recordings", "created")
+    heads = ("id", "name", "tenant", "masking", "rules", "ip", "rows of", "keeps recordings", "created")
     terminal.print_table(heads, map(_cells, found))
 
 
@@ -75,6 +85,19 @@ def retention(project_id: ProjectId, days: Days, as_json: Json = False) -> None:
         terminal.write_json(_document(project))
     else:
         terminal.print_line(project.id, project.name, f"keeps recordings {_kept(project)}")
+
+
+def relational(project_id: ProjectId, wanted: OnOff, as_json: Json = False) -> None:
+    """Say whether the events of a project's recordings become rows in the database, from now on.
+
+    Those of replays always do. What is stored already stays as it is: see `tapedeck relate`. With --json: what
+    `projects list` tells of it.
+    """
+    project = on_database(lambda db: administration.set_relational(db, project_id, wanted is Switch.ON))
+    if as_json:
+        terminal.write_json(_document(project))
+    else:
+        terminal.print_line(project.id, project.name, f"rows of {_rows_of(project)}")
 
 
 def privacy(
@@ -116,6 +139,7 @@ def _document(project: Project) -> dict[str, Any]:
         "masking": project.masking,
         "mask_rules": project.mask_rules,
         "ip_addresses": project.ip_addresses,
+        "relational": project.relational,
         "created_at": timestamp(project.created_at),
     }
 
@@ -124,11 +148,21 @@ def _cells(project: Project) -> tuple[object, ...]:
     rules = sum(map(len, project.mask_rules.values()))
     policy = project.masking, rules, project.ip_addresses
     created = describe.moment(timestamp(project.created_at))
-    return project.id, project.name, project.tenant_id, *policy, _kept(project), created
+    return project.id, project.name, project.tenant_id, *policy, _rows_of(project), _kept(project), created
+
+
+def _rows_of(project: Project) -> str:
+    return "all recordings" if project.relational else "replays"
 
 
 def _kept(project: Project) -> str:
     return "for ever" if project.retention_days is None else f"{project.retention_days:g} days"
 
 
-COMMANDS = {"create": create, "list": show, "privacy": privacy, "retention": retention}
+COMMANDS = {
+    "create": create,
+    "list": show,
+    "privacy": privacy,
+    "relational": relational,
+    "retention": retention,
+}

@@ -136,6 +136,7 @@ async def test_real_answers_are_as_it_says(
     check_answer(document, await api.post(f"{path}/mask", json={"dry_run": True}))
     check_answer(document, await api.post(f"{path}/mask", json={"rules": []}))
     check_answer(document, await api.get(f"{path}/mask"))
+    check_answer(document, await api.post(f"{path}/relate"))
     check_answer(document, await api.delete(path))
     await get(api, path, 404)
 
@@ -217,6 +218,7 @@ async def test_every_operation_is_there(document: dict[str, Any]) -> None:
         f"POST {path}/{{recording_id}}/retry",
         f"POST {path}/{{recording_id}}/mask",
         f"GET {path}/{{recording_id}}/mask",
+        f"POST {path}/{{recording_id}}/relate",
         f"POST {path}/{{recording_id}}/confirm-video",
         f"POST {path}/{{recording_id}}/video-upload-url",
         f"GET {path}/{{recording_id}}/video",
