@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -102,6 +103,21 @@ async def test_the_rows_give_every_event_back(tools: Tools, hand: Deckhand, name
     sent = [[json.dumps(log).encode() for log in logs] for logs in LOGS.values()]
     assert all_same(console, sent[0])
     assert all_same(network, sent[1])
+
+
+async def test_memory_holds_a_part_of_a_recording_and_never_all_its_rows(
+    tools: Tools, hand: Deckhand
+) -> None:
+    id_ = await processed(tools, hand, upload(events(60_000)))
+    work = await work_on(tools, id_)
+    tracemalloc.start()
+    try:
+        await relate(work, tools)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert await count(tools) == 4 * 60_000 - 2  # as tuples, more than 50 MB
+    assert peak_bytes < 25_000_000
 
 
 async def test_a_replay_is_ready_once_its_rows_are_there(tools: Tools, hand: Deckhand) -> None:
