@@ -129,7 +129,7 @@ async def _print_table(answer: Answer) -> None:
 
 
 def _cell(value: str | None) -> str:
-    return "" if value is None else value
+    return "" if value is None else value.replace("\n", "↵")
 
 
 async def _print_csv(answer: Answer) -> None:
