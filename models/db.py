@@ -140,7 +140,10 @@ class Database:
             try:
                 yield session, driver
             except BaseException as error:
-                was_closed = isinstance(error, asyncpg.InterfaceError) and driver.is_closed()
+                # The driver has several words for a session that the server ended between two statements.
+                was_closed = isinstance(error, asyncpg.InternalClientError) or (
+                    isinstance(error, asyncpg.InterfaceError) and driver.is_closed()
+                )
                 await connection.invalidate()  # whatever was cut short: nobody has this session again
                 if was_closed:
                     raise ConnectionError(str(error)) from error

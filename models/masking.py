@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import exists, select, update
+from sqlalchemy import exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -32,7 +32,7 @@ class Progress(StrEnum):
     """How far the requests for a recording are."""
 
     PENDING = "pending"
-    DONE = "done"  # none is open
+    DONE = "done"  # none is open, and no row of what was there before is left
     FAILED = "failed"  # the job gave up; asking again tries again
 
 
@@ -86,9 +86,12 @@ async def ask(db: Database, tenant_id: UUID, recording_id: UUID, rules: Rules) -
 
 async def progress(db: Database, tenant_id: UUID, recording_id: UUID) -> tuple[Status, Progress] | None:
     """A recording's status, and how far the requests for it are; None when there is no such recording."""
-    job = (col(Job.recording_id) == recording_id) & (col(Job.kind) == JobKind.MASK)
+    dead = (col(Job.recording_id) == recording_id) & (col(Job.state) == JobState.DEAD)
+    mask_died = exists().where(dead, col(Job.kind) == JobKind.MASK)
+    relate_died = exists().where(dead, col(Job.kind) == JobKind.RELATE)
     asked = exists().where(col(MaskRequest.recording_id) == recording_id)
-    wanted = select(col(Recording.status), asked, exists().where(job, col(Job.state) == JobState.DEAD)).where(
+    old_rows = func.coalesce(col(Recording.rows_tape_name) != col(Recording.tape_name), False)
+    wanted = select(col(Recording.status), asked, old_rows, mask_died, relate_died).where(
         col(Recording.id) == recording_id,
         col(Recording.tenant_id) == tenant_id,
         col(Recording.deleted_at).is_(None),
@@ -97,8 +100,10 @@ async def progress(db: Database, tenant_id: UUID, recording_id: UUID) -> tuple[S
         found = (await connection.execute(wanted)).one_or_none()
     if found is None:
         return None
-    status, is_open, is_dead = found
-    return status, Progress.DONE if not is_open else Progress.FAILED if is_dead else Progress.PENDING
+    status, is_open, has_old_rows, mask_is_dead, relate_is_dead = found
+    if not (is_open or has_old_rows):
+        return status, Progress.DONE
+    return status, Progress.FAILED if (mask_is_dead if is_open else relate_is_dead) else Progress.PENDING
 
 
 async def kept(db: Database, tenant_id: UUID, recording_id: UUID) -> Kept | None:
@@ -141,6 +146,9 @@ async def commit_masked(db: Database, claim: Claim, masked: Masked) -> None:
             if masked.counts or (masked.name, masked.navigations) != said:
                 await _replace(session, recording, claim, masked)
             await mask_request.close(session, masked.kept.requests)
+            if recording.rows_tape_name not in (None, recording.tape_name):  # hidden, and to be replaced
+                whose = {"tenant_id": recording.tenant_id, "recording_id": recording.id}
+                await ledger.owe(session, JobKind.RELATE, **whose)
         if await mask_request.is_owed(session, recording.id):
             await ledger.continue_later(session, claim, delay_s=0)
         else:
@@ -155,10 +163,6 @@ async def _replace(session: AsyncSession, recording: Recording, claim: Claim, ma
                 raise ClaimLost
         recording.tape_name, recording.sidecar_name = new.tape.name, new.sidecar.name
         recording.account = {**(recording.account or {}), "stored_bytes": new.tape.size}
-        if recording.rows_tape_name is not None:  # hidden from now on
-            await ledger.owe(
-                session, JobKind.RELATE, tenant_id=recording.tenant_id, recording_id=recording.id
-            )
         index = update(Tape).where(col(Tape.recording_id) == recording.id)
         await session.execute(index.values(name=new.tape.name, index=new.index))
     for batch, data in masked.payload.items():

@@ -29,7 +29,7 @@ async def send(tapedeck: Tapedeck) -> tuple[str, str]:
     """A recording of four events, ready; and its project."""
     path = tapedeck.folder / "four.json"
     path.write_text(json.dumps(events(4)))
-    sent = await tapedeck("send", path, "--again", "--wait", "--json")
+    sent = await tapedeck("send", path, "--again", "--json")
     assert sent.status == 0, sent.err
     return sent.lines[0]["id"], sent.lines[0]["project_id"]
 

@@ -1,6 +1,7 @@
 """A recording with a video, through all that may happen to it, in any order: never stuck, no object forgotten."""
 
 import contextlib
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -8,18 +9,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from models import deletion, lifecycle, masking, payload, sweep, video
+from models import deletion, lifecycle, masking, payload, relating, sweep, video
 from models.db import Database
 from models.job import JobKind, JobState
 from models.ledger import ClaimLost
 from models.lifecycle import PayloadExpired, Work
 from models.masking import Masked, Progress
 from models.object import ObjectKind
-from models.recording import Status
+from models.recording import Source, Status
+from models.relating import NotReady, Origin, Overtaken
 from models.retry import Failure
 from models.video import NotAwaited
+from replay.index import Index
 from replay.privacy import Rules
-from tests.factories import Deckhand, job_of, recording
+from tests.factories import Deckhand, accepted, job_of, recording
 from tests.models.steps import (
     BAD,
     GONE,
@@ -50,13 +53,14 @@ class Life:
         self.id = id_
         self.held: dict[JobKind, Work] = {}
         self.asked_to_mask = False
+        self.origins: dict[UUID, Origin] = {}  # claim → what it will commit rows of
         self.made: dict[UUID, Masked] = {}  # claim → what it will commit
         self.read_masked: dict[UUID, bool] = {}  # claim → whether the payload that it read is masked
         self.masked_tapes: set[str | None] = {None}
 
     async def step(self, name: str) -> None:
         await make_due(self.db)
-        with contextlib.suppress(ClaimLost, NotAwaited, PayloadExpired, lifecycle.NotFailed):
+        with contextlib.suppress(ClaimLost, NotAwaited, NotReady, PayloadExpired, lifecycle.NotFailed):
             await getattr(self, name)()
         await self.check()
 
@@ -90,6 +94,30 @@ class Life:
         if work := self.held.pop(JobKind.MASK, None):
             await masking.commit_masked(self.db, work.claim, self.made[work.claim.id])
             self.masked_tapes.add(work.objects[ObjectKind.TAPE])
+
+    async def ask_to_relate(self) -> None:
+        await relating.ask(self.db, self.hand.tenant_id, self.id)
+
+    async def claim_relate(self) -> None:
+        await self._claim(JobKind.RELATE)
+        if (work := self.held.get(JobKind.RELATE)) and work.claim.id not in self.origins:
+            tape_name = (await found(self.db, self.id)).tape_name
+            self.origins[work.claim.id] = Origin(tape_name or "", "", Index(1, 0, (), ()))
+
+    async def relate(self) -> None:
+        if work := self.held.pop(JobKind.RELATE, None):
+            origin = self.origins[work.claim.id]
+            try:
+                async with relating.replacing(self.db, work.claim, origin, limit_s=10):
+                    pass
+            except Overtaken:  # begins anew
+                self.origins[work.claim.id] = replace(
+                    origin, tape_name=(await found(self.db, self.id)).tape_name or ""
+                )
+                self.held[JobKind.RELATE] = work
+
+    async def bad_relate(self) -> None:
+        await self._settle(JobKind.RELATE, BAD)
 
     async def bad_mask(self) -> None:
         await self._settle(JobKind.MASK, BAD)
@@ -151,6 +179,12 @@ class Life:
             case Status.PROCESSING:
                 assert one.tape_name or JobKind.PROCESS in live
                 assert one.video or JobKind.VERIFY_VIDEO in live
+                if one.source is Source.REPLAY and one.tape_name:
+                    assert one.rows_tape_name or JobKind.RELATE in live
+        if one.source is Source.REPLAY and one.status is Status.READY:
+            assert one.rows_tape_name
+        if one.rows_tape_name != one.tape_name and (one.rows_tape_name or one.source is Source.REPLAY):
+            assert await job_of(self.db, self.id, JobKind.RELATE)
         if one.tape_name is None and one.status is not Status.FAILED:
             assert await payload.batches(self.db, self.id)
         kept = {name for name, state in (await objects(self.db)).items() if state == "live"}
@@ -184,13 +218,13 @@ STEPS = [name for name in vars(Life) if name not in ("step", "check") and not na
 
 @pytest.mark.timeout(300)
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.sampled_from(STEPS), min_size=4, max_size=16))
+@given(st.lists(st.sampled_from(STEPS), min_size=4, max_size=16), st.sampled_from(Source))
 async def test_whatever_happens_nothing_is_stuck_and_no_object_forgotten(
-    database: Database, hand: Deckhand, steps: list[str]
+    database: Database, hand: Deckhand, steps: list[str], source: Source
 ) -> None:
     async with database.transaction() as session:
         await session.execute(text("TRUNCATE object, job, mask_request"))
-    life = Life(database, hand, await awaiting(database, hand))
+    life = Life(database, hand, await accepted(database, hand, has_video=True, source=source))
     for step in steps:
         await life.step(step)
     if (await found(database, life.id)).status is Status.FAILED:
@@ -201,6 +235,7 @@ async def test_whatever_happens_nothing_is_stuck_and_no_object_forgotten(
         ("claim_deadline", "deadline_finds_it"),
         ("claim_verify", "verify"),
         ("claim_mask", "mask"),
+        ("claim_relate", "relate", "relate"),
     ):
         async with database.transaction() as session:
             await session.execute(

@@ -15,6 +15,7 @@ from models import deletion, lifecycle, masking, relating
 from models.job import JobKind
 from models.ledger import ClaimLost
 from models.lifecycle import Work
+from models.masking import Progress
 from models.recording import FailureCode, Source, Status
 from models.retry import Dead
 from models.rows import MODELS
@@ -188,7 +189,7 @@ async def test_an_error_in_the_middle_leaves_nothing_and_is_tried_again(
         await relate(work, tools)
     assert await count(tools) == 0
     failure = failure_of(error.value)
-    assert failure.kind == "away"
+    assert failure.kind == "away", failure.detail
     await settle(tools.db, work, failure)
     async with tools.db.transaction() as session:
         await session.execute(text("UPDATE job SET due_at = now()"))
@@ -283,8 +284,13 @@ async def test_masking_again_hides_the_rows_until_they_are_replaced(tools: Tools
     await mask(await claimed(tools.db, id_, JobKind.MASK), tools)
     masked = await found(tools.db, id_)
     assert not lifecycle.has_rows(masked)
-    assert masked.status is Status.READY
+    assert await masking.progress(tools.db, hand.tenant_id, id_) == (Status.READY, Progress.PENDING)
+    await settle(tools.db, await work_on(tools, id_), failure_of(BadRecording("payload_unreadable", "Bad.")))
+    assert await masking.progress(tools.db, hand.tenant_id, id_) == (Status.READY, Progress.FAILED)
+    await masking.ask(tools.db, hand.tenant_id, id_, Rules(keys=("ssn",)))
+    await mask(await claimed(tools.db, id_, JobKind.MASK), tools)
     await relate(await work_on(tools, id_), tools)
+    assert await masking.progress(tools.db, hand.tenant_id, id_) == (Status.READY, Progress.DONE)
     assert lifecycle.has_rows(await found(tools.db, id_))
     made = await rows.events(tools.db, id_)
     assert not any(SSN.encode() in event for event in made)
