@@ -84,22 +84,27 @@ def command(
     shape = Shape.CSV if as_csv else Shape.JSON if as_json else Shape.TABLE
     at_terminal = not query and file is None and sys.stdin.isatty()
     asked = statements.each(_typed()) if at_terminal else _given(query, file)
-    on_database(lambda db: _session(db, tenant, timeout_s, asked, shape, goes_on=at_terminal))
+    if unread := on_database(lambda db: _session(db, tenant, timeout_s, asked, shape, goes_on=at_terminal)):
+        raise unread
 
 
 async def _session(
     db: Database, tenant: UUID, timeout_s: float, asked: Iterator[str], shape: Shape, *, goes_on: bool
-) -> None:
+) -> BrokenPipeError | None:
+    """Returns the error when nobody reads the answers any more: raised here, it would seem to be Postgres's."""
     async with reader(db, tenant, timeout_s=timeout_s) as one:
         for statement in asked:  # waits for the person at the terminal: there is nothing else to do
             if statement.startswith("\\q"):
-                return
+                break
             try:
                 await _tell(one, statement, shape)
+            except BrokenPipeError as error:
+                return error
             except BadQuery as error:
                 if not goes_on:
                     raise Exit(str(terminal.safe(error)), REFUSED) from None
                 terminal.say(str(error))
+    return None
 
 
 async def _tell(one: Reader, statement: str, shape: Shape) -> None:

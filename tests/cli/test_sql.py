@@ -175,6 +175,17 @@ async def test_what_goes_wrong_is_one_line(hand: Deckhand, sql: Tapedeck, tmp_pa
     assert (await sql(*tenant, stdin=b"SELECT 3 AS x; SELECT 4 AS y")).out == b"x\n3\ny\n4\n"
 
 
+async def test_who_reads_no_further_hears_of_no_error(hand: Deckhand, sql: Tapedeck) -> None:
+    query = "SELECT repeat('x', 1000) FROM generate_series(1, 50000)"
+    process = await asyncio.create_subprocess_shell(
+        f'{COMMAND} sql --tenant {hand.tenant_id} --csv -c "{query}" | head -c 10',
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=sql.environment,
+    )
+    assert await process.communicate() == (b"repeat\nxxx", b"")
+
+
 async def test_at_a_terminal_it_goes_on_after_an_error(hand: Deckhand, sql: Tapedeck) -> None:
     ours, theirs = pty.openpty()
     process = await asyncio.create_subprocess_exec(
