@@ -4,6 +4,7 @@ Sizes are bytes, durations seconds (`_s`) unless the name says otherwise. `load(
 into a `SettingsError` of one line, which the entry points print before they exit with status 2.
 """
 
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
@@ -42,6 +43,15 @@ def _origins(value: object) -> object:
     return origins
 
 
+def _networks(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
+    except ValueError as error:
+        raise ValueError(f"{error}: use networks such as 10.0.0.0/8, separated by commas") from None
+
+
 PostgresUrl = Annotated[
     str, AfterValidator(lambda v: _one_of(v, "postgresql://…host:port/database", "postgres://…"))
 ]
@@ -50,6 +60,7 @@ RedisUrl = Annotated[
 ]
 StorageUrl = Annotated[str, AfterValidator(lambda v: _one_of(v, "gs://…bucket", "file:///…path"))]
 PublicUrl = Annotated[str, AfterValidator(lambda v: _one_of(v, "https://…", "http://…"))]
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)]
 Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)]
 
 
@@ -98,6 +109,11 @@ class Settings(BaseSettings):
     poll_s: float = Field(1, gt=0, description="how often the dispatcher looks when nobody wakes it")
     put_deadline_s: float = Field(120, gt=0, description="how long one put to storage may take")
     cors_origins: Origins = ("*",)
+    trusted_proxies: Networks = ()
+    sign_in_idle_s: float = Field(
+        43200, gt=0, description="a sign-in session that is not used for so long is over"
+    )
+    sign_in_max_s: float = Field(604800, gt=0, description="every sign-in session is over after this")
     job_timeout_s: float = Field(600, gt=0, description="an attempt that takes longer counts as a loss")
     drain_s: float = Field(10, ge=0, description="how long a worker that is stopped lets its jobs finish")
     sweep_s: float = Field(30, gt=0, description="how often the dispatcher sweeps what time made due")

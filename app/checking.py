@@ -8,13 +8,19 @@ answer, with the status `OUT_OF_MEMORY` or by a signal.
 import hashlib
 import resource
 import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 import msgspec
 import zstandard
 
 from replay.envelope import BadEnvelope, Navigation, decode_upload
+from replay.session import Opening, decode_session
+
+T = TypeVar("T")
 
 # Level 1 with the window of level 3: on recordings as small as level 3, in three quarters of its time.
 COMPRESSION = zstandard.ZstdCompressionParameters.from_level(1, window_log=21)
@@ -39,33 +45,68 @@ class Head(msgspec.Struct):
     open: bool
 
 
-class Upload(msgspec.Struct):
-    """A body that is fit to be stored. `digest` is the SHA-256 of the decompressed bytes, if it was asked for."""
+class Checked(msgspec.Struct, Generic[T]):
+    """A body that is fit to be stored. `digest` tells it from others: a SHA-256, if it was asked for."""
 
-    head: Head
+    head: T
     payload: bytes
     digest: bytes | None
 
 
-class Answer(msgspec.Struct):
-    """What the child process found: an upload, whose payload follows apart, or why there is none (`BadEnvelope`)."""
+class Answer(msgspec.Struct, Generic[T]):
+    """What the child process found: what is to be stored, whose payload follows apart, or why not (`BadEnvelope`)."""
 
-    upload: Upload | None = None
+    checked: Checked[T] | None = None
     refusal: tuple[str, str | None] | None = None
 
 
-def check(body: bytearray, *, digest: bool) -> Upload:
-    """Raises BadEnvelope."""
+@dataclass(frozen=True)
+class Format(Generic[T]):
+    """A kind of body: how it is read, what its head is, and what its digest begins with.
+
+    `read` gives the head and the envelope to store, in parts. It raises BadEnvelope.
+    """
+
+    name: str
+    head: type[T]
+    read: Callable[[bytearray], tuple[T, Sequence[bytes | bytearray | memoryview]]]
+    salt: bytes = b""
+
+
+def _read_upload(body: bytearray) -> tuple[Head, Sequence[bytearray]]:
     envelope = decode_upload(body)
     head = Head(**{name: getattr(envelope, name) for name in Head.__struct_fields__})
-    del envelope  # its slices may be many
     if len(msgspec.json.encode(head.navigations)) > NAVIGATIONS_BYTES:
         raise BadEnvelope(f"must not take more than {NAVIGATIONS_BYTES} bytes", "navigations")
-    payload = zstandard.ZstdCompressor(compression_params=COMPRESSION).compress(body)
-    return Upload(head, payload, hashlib.sha256(body).digest() if digest else None)
+    return head, [body]
 
 
-def main(length: int, digest: bool) -> None:
+UPLOAD = Format("upload", Head, _read_upload)
+SESSION = Format("session", Opening, decode_session, b"save-replay ")
+FORMATS: dict[str, Format[Any]] = {format_.name: format_ for format_ in (UPLOAD, SESSION)}
+
+
+def check(body: bytearray, format_: Format[T], *, digest: bool) -> Checked[T]:
+    """Raises BadEnvelope."""
+    head, envelope = format_.read(body)
+    return Checked(head, _compressed(envelope), _digest(format_.salt, body) if digest else None)
+
+
+def _compressed(parts: Sequence[bytes | bytearray | memoryview]) -> bytes:
+    compressor = zstandard.ZstdCompressor(compression_params=COMPRESSION)
+    if len(parts) == 1:
+        return compressor.compress(parts[0])
+    stream = compressor.compressobj(size=sum(map(len, parts)))
+    return b"".join([*map(stream.compress, parts), stream.flush()])
+
+
+def _digest(salt: bytes, body: bytearray) -> bytes:
+    digest = hashlib.sha256(salt)
+    digest.update(body)
+    return digest.digest()
+
+
+def main(length: int, name: str, digest: bool) -> None:
     """Read a body of that length, check it, answer."""
     limit = SPARE_BYTES + COPIES * length
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
@@ -73,18 +114,18 @@ def main(length: int, digest: bool) -> None:
     with open(sys.stdin.fileno(), "rb") as sent:
         sent.readinto(body)
     try:
-        upload = check(body, digest=digest)
+        checked = check(body, FORMATS[name], digest=digest)
     except BadEnvelope as error:
-        answer, payload = Answer(refusal=(error.message, error.field)), b""
+        answer, payload = Answer[Any](refusal=(error.message, error.field)), b""
     except MemoryError:
         sys.exit(OUT_OF_MEMORY)
     else:
-        payload, upload.payload = upload.payload, b""
-        answer = Answer(upload)
+        payload, checked.payload = checked.payload, b""
+        answer = Answer(checked)
     with open(sys.stdout.fileno(), "wb") as out:
         out.write(msgspec.json.encode(answer) + b"\n")
         out.write(payload)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2] == "1")
+    main(int(sys.argv[1]), sys.argv[2], sys.argv[3] == "1")

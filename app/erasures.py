@@ -19,8 +19,8 @@ from app.erasure_documents import (
     certificate_of,
     document_of,
 )
-from app.errors import ApiError, Code, invalid
-from app.recordings import POLL_AGAIN_S, ApiRequest
+from app.errors import POLL_AGAIN_S, ApiError, Code, invalid
+from app.recordings import ApiRequest
 from app.services import Services, services_of
 from models import erasure, queries
 from models.erasure import Progress, Subject

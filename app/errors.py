@@ -21,6 +21,7 @@ from storage.protocol import StorageError
 
 PROBLEM_JSON = "application/problem+json"
 RETRY_SOON_S = 2
+POLL_AGAIN_S = 1
 
 log = structlog.get_logger()
 
@@ -48,6 +49,7 @@ class Code(StrEnum):
     IDEMPOTENCY_IN_PROGRESS = "idempotency_in_progress"
     PAYLOAD_TOO_LARGE = "payload_too_large"
     UNSUPPORTED_ENCODING = "unsupported_encoding"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
     RATE_LIMITED = "rate_limited"
     INTERNAL_ERROR = "internal_error"
@@ -76,6 +78,7 @@ STATUS: dict[Code, HTTPStatus] = {
     Code.IDEMPOTENCY_IN_PROGRESS: HTTPStatus.CONFLICT,
     Code.PAYLOAD_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     Code.UNSUPPORTED_ENCODING: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    Code.UNSUPPORTED_MEDIA_TYPE: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     Code.IDEMPOTENCY_KEY_REUSED: HTTPStatus.UNPROCESSABLE_ENTITY,
     Code.RATE_LIMITED: HTTPStatus.TOO_MANY_REQUESTS,
     Code.INTERNAL_ERROR: HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -162,17 +165,23 @@ def on_hold() -> ApiError:
 
 def answer(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
     """The problem that any exception becomes; for Litestar's `exception_handlers`."""
-    api_error = _api_error_of(error)
-    if api_error.code is Code.INTERNAL_ERROR:
-        log.error("request_failed", exc_info=error)
-    elif api_error.code is Code.UNAVAILABLE:
-        log.warning("dependency_away", error=f"{type(error).__name__}: {str(error)[:200]}")
+    api_error = api_error_of(error)
     return Response(
         api_error.problem,
         status_code=STATUS[api_error.code],
         media_type=PROBLEM_JSON,
         headers=api_error.headers,
     )
+
+
+def api_error_of(error: Exception) -> ApiError:
+    """What any exception is to a caller; our logs get what only they may know."""
+    api_error = _api_error_of(error)
+    if api_error.code is Code.INTERNAL_ERROR:
+        log.error("request_failed", exc_info=error)
+    elif api_error.code is Code.UNAVAILABLE:
+        log.warning("dependency_away", error=f"{type(error).__name__}: {str(error)[:200]}")
+    return api_error
 
 
 def _api_error_of(error: Exception) -> ApiError:

@@ -32,6 +32,47 @@ UPLOAD = {
 
 CREATED = {"id": RECORDING_ID, "status": "uploading"}
 
+SESSION = {
+    "events": [
+        {
+            "type": 4,
+            "data": {
+                "href": "https://pages.example.com/state/9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08.html",
+                "width": 1280,
+                "height": 720,
+            },
+            "timestamp": 1678886400000,
+            "delay": 0,
+        },
+        {
+            "type": 2,
+            "data": {"node": {"type": 0, "childNodes": [], "id": 1}, "initialOffset": {"left": 0, "top": 0}},
+            "timestamp": 1678886400010,
+            "delay": 10,
+        },
+    ],
+    "consoleLogs": [{"level": "log", "args": ["Hello"], "timestamp": 1678886401000}],
+    "networkLogs": [
+        {
+            "id": "fetch-1",
+            "url": "https://api.example.com/cart",
+            "method": "GET",
+            "status": 200,
+            "startTime": 100,
+            "endTime": 300,
+            "duration": 200,
+            "timestamp": 1678886402000,
+        }
+    ],
+    "clientInfo": {
+        "browser": {"name": "Chrome", "version": "120.0.0.0"},
+        "os": {"name": "Windows", "version": "10"},
+        "device": {"type": "desktop"},
+        "ip": "192.168.1.100",
+    },
+}
+SAVED = {"message": "Recording saved successfully", "replayId": RECORDING_ID}
+
 UPLOAD_URL = {
     "video_upload_url": "https://storage.googleapis.com/tapes/incoming/019a2b00-…/019a2b4c-…?X-Goog-Algorithm=…",
     "video_upload_expires_at": "2026-05-04T11:02:31Z",
@@ -128,6 +169,16 @@ LIST = {"recordings": [RECORDING], "next_cursor": NEXT_ID}
 
 RETRIED = {"id": RECORDING_ID, "status": "processing"}
 RELATING = {"id": RECORDING_ID, "status": "ready"}
+
+CREDENTIALS = {"email": "kim@example.com", "password": "XFzb4wnA-36o9yPmfHYK"}
+SIGNED_IN = {
+    "user_id": "019a2b00-0000-7000-8000-000000000003",
+    "email": "kim@example.com",
+    "tenant_id": "019a2b00-0000-7000-8000-000000000001",
+    "project_id": "019a2b00-0000-7000-8000-000000000002",
+    "scopes": ["ingest", "read", "manage"],
+    "csrf_token": "jH1u0Zk8pXlq7Yw2m3sVtB4nDgRcEaFoLi5TyKe6WxU",
+}
 
 HOLD = {"on_hold": True, "since": "2026-05-04T12:00:00Z"}
 NO_HOLD = {"on_hold": False, "since": None}

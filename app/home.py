@@ -1,7 +1,7 @@
 """TAPEDECK_HOME: what one deck keeps on this machine.
 
     lock               held by the supervisor and by every program it runs
-    secret_key         signs upload URLs and sessions
+    secret_key         signs upload URLs
     first_keys.json    of the first tenant, from before it was made
     credentials.json   how to reach the deck, for people and programs; written when it is ready
     postgres/ valkey/  the embedded servers

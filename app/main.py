@@ -8,21 +8,37 @@ from functools import partial
 from typing import Any
 
 import structlog
-from litestar import Litestar, Router, asgi, get
+from litestar import Litestar, Request, Response, Router, asgi, get
 from litestar.exceptions import HTTPException
 from litestar.response import Redirect
 from litestar.types import ASGIApp, ControllerRouterHandler, Receive, Send
 
-from app import erasures, health, hold, masking, openapi, playback, recordings, relating, video
+from app import (
+    erasures,
+    errors,
+    health,
+    hold,
+    masking,
+    message_errors,
+    openapi,
+    playback,
+    recordings,
+    relating,
+    save_replay,
+    sign_in,
+    video,
+)
 from app.budget import ByteBudget
 from app.cors import Cors
-from app.errors import answer
+from app.passwords import Passwords
+from app.proxies import Proxies
 from app.services import BodyLimits, Services
 from app.tracing import Tracing
 from app.waiting import Watcher
 from models import migrate, queries
 from models.db import Database, UnsafeServer, wait_for_server
 from models.doorbell import Doorbell, connect
+from models.sign_in import SessionTerms
 from models.video import VideoTerms
 from settings import Settings, SettingsError
 from storage.open import open_storage
@@ -73,6 +89,10 @@ def create_app(settings: Settings) -> Web:
         limits=BodyLimits(settings.max_body_bytes, settings.max_events_bytes, settings.body_stall_s),
         video=VideoTerms(settings.video_wait_s, settings.upload_url_ttl_s, settings.upload_deadline_s),
         apart=asyncio.Semaphore(1),
+        passwords=Passwords(),
+        sessions=SessionTerms(settings.sign_in_idle_s, settings.sign_in_max_s),
+        proxies=Proxies(settings.trusted_proxies),
+        is_https=settings.base_url.startswith("https://"),
     )
     api = Router(
         recordings.PATH,
@@ -94,13 +114,15 @@ def create_app(settings: Settings) -> Web:
         route_handlers=[
             api,
             erasing,
+            save_replay.save_replay,
+            *sign_in.HANDLERS,
             front_page,
             health.health,
             health.ready,
             openapi.document,
             *_mounts(storage),
         ],
-        exception_handlers={HTTPException: answer, Exception: answer},
+        exception_handlers={HTTPException: _answer, Exception: _answer},
         lifespan=[partial(_running, services=services, redis_url=settings.redis_url)],
         openapi_config=openapi.CONFIG,
         logging_config=None,
@@ -108,6 +130,13 @@ def create_app(settings: Settings) -> Web:
     )
     litestar.state.services = services
     return Web(litestar, services, settings)
+
+
+def _answer(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """What an exception becomes, in the style of the API that it came from."""
+    if request.scope["path"].rstrip("/") == save_replay.PATH:
+        return message_errors.answer(request, error)
+    return errors.answer(request, error)
 
 
 @get("/", include_in_schema=False)

@@ -7,8 +7,7 @@ import msgspec
 
 from app.budget import Hold, OverBudget
 from app.documents import MaskDryRun
-from app.errors import RETRY_SOON_S, ApiError, Code
-from app.recordings import POLL_AGAIN_S
+from app.errors import POLL_AGAIN_S, RETRY_SOON_S, ApiError, Code
 from app.services import Services
 from models import payload
 from models.masking import Kept

@@ -17,10 +17,10 @@ from app import examples, openapi
 from app.auth import needs
 from app.bodies import read_body
 from app.documents import MaskDryRun, MaskingDocument
-from app.errors import Code, invalid, not_found, on_hold
+from app.errors import POLL_AGAIN_S, Code, invalid, not_found, on_hold
 from app.mask_trial import try_masking
 from app.openapi_complete import Shown
-from app.recordings import PATH, POLL_AGAIN_S, ApiRequest
+from app.recordings import PATH, ApiRequest
 from app.services import services_of
 from models import masking
 from models.deletion import OnHold

@@ -26,71 +26,20 @@ from litestar.openapi.spec.enums import OpenAPIType
 from litestar.types import Method
 
 from app import examples
-from app.errors import PROBLEM_JSON, STATUS, ApiError, Code, Problem
-from app.openapi_bodies import ERASE_ORDER, EVENT, MASK_ORDER, UPLOAD, array
+from app.auth import SESSION_COOKIE
+from app.openapi_bodies import CREDENTIALS, ERASE_ORDER, EVENT, MASK_ORDER, SESSION, UPLOAD, array
 from app.openapi_complete import CompleteConfig, Shown, header_objects
+from app.openapi_errors import FAILURES as FAILURES
+from app.openapi_errors import messages as messages
+from app.openapi_errors import problems as problems
 
 JSON, NDJSON = "application/json", "application/x-ndjson"
-ALWAYS = (Code.UNAUTHORIZED, Code.FORBIDDEN, Code.INTERNAL_ERROR, Code.UNAVAILABLE)
-
-
-def problems(*codes: Code) -> dict[int, ResponseSpec]:
-    """The error answers of an operation: these, and those that any operation may give."""
-    by_status: dict[int, list[Code]] = {}
-    for code in (*codes, *ALWAYS):
-        by_status.setdefault(STATUS[code], []).append(code)
-    return {
-        status: ResponseSpec(
-            Problem,
-            generate_examples=False,
-            media_type=PROBLEM_JSON,
-            description=" or ".join(f"`{code.value}`" for code in of_status),
-            examples=[Shown(id=code.value, value=_problem(code)) for code in of_status],
-        )
-        for status, of_status in sorted(by_status.items())
-    }
 
 
 def also(status: int, shape: type[Any], description: str, example: dict[str, Any]) -> dict[int, ResponseSpec]:
     """Another success of an operation."""
     shown: list[Example] = [Shown(id="example", value=example)]
     return {status: ResponseSpec(shape, generate_examples=False, description=description, examples=shown)}
-
-
-def _problem(code: Code) -> dict[str, Any]:
-    said = _SAID.get(code)
-    error = ApiError(code, *said) if isinstance(said, tuple) else (said or ApiError(code))
-    errors = [{"field": name, "message": message} for name, message in error.errors]
-    status = STATUS[code]
-    problem = {
-        "title": status.phrase,
-        "status": int(status),
-        "detail": error.detail,
-        "code": code.value,
-        "type": "about:blank",
-    }
-    return problem | ({"errors": errors} if errors else {})
-
-
-_SAID: dict[Code, tuple[str] | ApiError] = {
-    Code.VALIDATION_ERROR: ApiError(
-        Code.VALIDATION_ERROR,
-        "events[3]: must be an object, or a string that holds a packed event",
-        errors=[("events[3]", "must be an object, or a string that holds a packed event")],
-    ),
-    Code.UNAUTHORIZED: ("This API key is not known, or was revoked.",),
-    Code.FORBIDDEN: ("This needs a key with the scope manage.",),
-    Code.NOT_FOUND: ("There is no such recording.",),
-    Code.PROJECT_NOT_FOUND: ("There is no such project.",),
-    Code.VIDEO_NOT_FOUND: ("There is no video, or it has not been verified yet.",),
-    Code.NO_VIDEO_EXPECTED: ("This recording was created without has_video.",),
-    Code.VIDEO_NOT_UPLOADED: ("The video is not in storage: PUT all of it to its upload URL, then confirm.",),
-    Code.VIDEO_ALREADY_CONFIRMED: ("The video was confirmed already; it cannot be replaced.",),
-    Code.PAYLOAD_TOO_LARGE: ("The body is larger than 67108864 bytes as sent.",),
-    Code.NOT_READY: ("This recording has not been processed yet.",),
-    Code.ON_HOLD: ("This recording is on hold: release it first.",),
-    Code.RECORDING_FAILED: ("This recording failed before there was anything to read: no_valid_events.",),
-}
 
 
 def _operation(
@@ -113,10 +62,13 @@ def _operation(
             responses: dict[str, Any] = {
                 status: response
                 for status, response in (self.responses or {}).items()
-                if status != "400" or PROBLEM_JSON in _content(response)  # Litestar adds a 400 of its own
+                if status != "400"
+                or any(one.examples for one in _content(response).values())  # not Litestar's own
             }
             answer = responses[str(int(success))]
             answer.description, answer.headers = description, header_objects(headers)
+            if success is HTTPStatus.NO_CONTENT:
+                answer.content = None
             for media_type, found in (content or {}).items():
                 schema = found.schema or _content(answer)[media_type].schema
                 _content(answer)[media_type] = OpenAPIMediaType(schema=schema, examples=found.examples)
@@ -152,6 +104,18 @@ CREATE = _operation(
         required=True,
         description="May come with Content-Encoding gzip, deflate or zstd.",
         content={JSON: _shown(UPLOAD, recording=examples.UPLOAD)},
+    ),
+)
+SAVE_REPLAY = _operation(
+    "Save a complete session",
+    success=HTTPStatus.CREATED,
+    description="Accepted: durable from now on, whatever happens. `replayId` is a recording's id.",
+    headers=("Location", "Idempotency-Replayed"),
+    content={JSON: _shown(saved=examples.SAVED)},
+    body=RequestBody(
+        required=True,
+        description="May come with Content-Encoding gzip, deflate or zstd.",
+        content={JSON: _shown(SESSION, session=examples.SESSION)},
     ),
 )
 LIST = _operation(
@@ -261,6 +225,20 @@ READ_ERASURE = _operation(
     content={JSON: _shown(done=examples.ERASURE_DONE, running=examples.ERASURE_RUNNING)},
 )
 
+LOGIN = _operation(
+    "Sign in",
+    description="Signed in, by the cookie that comes with the answer.",
+    headers=("Set-Cookie", "Cache-Control"),
+    content={JSON: _shown(signed_in=examples.SIGNED_IN)},
+    body=RequestBody(required=True, content={JSON: _shown(CREDENTIALS, kim=examples.CREDENTIALS)}),
+)
+LOGOUT = _operation(
+    "Sign out",
+    success=HTTPStatus.NO_CONTENT,
+    description="There is no session (any more).",
+    headers=("Set-Cookie", "Cache-Control"),
+)
+
 
 def _operation_id(handler: HTTPRouteHandler, method: Method, _: Any) -> str:
     """`read_events`, and `head_read_events` for the HEAD of it."""
@@ -281,7 +259,9 @@ CONFIG = CompleteConfig(
     operation_id_creator=_operation_id,
     tags=[
         Tag("Recordings", "Create, watch, read and remove recordings."),
+        Tag("Complete sessions", "Save a whole session at once."),
         Tag("Erasures", "Erase everything of somebody, with a certificate."),
+        Tag("Sign-in", "Sessions for web pages."),
         Tag("Operations", "How the service is."),
     ],
     components=Components(
@@ -291,10 +271,22 @@ CONFIG = CompleteConfig(
             "x_seestack_key": SecurityScheme(
                 type="apiKey", name="X-SeeStack-Key", security_scheme_in="header"
             ),
+            "session": SecurityScheme(
+                type="apiKey",
+                name=SESSION_COOKIE,
+                security_scheme_in="cookie",
+                description="A sign-in session. What is not GET or HEAD needs `X-CSRF-Token` (`csrf_token` of the "
+                "sign-in, and in the cookie `tapedeck_csrf`) or `Content-Type: application/json`.",
+            ),
         }
     ),
 )
-SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"x_api_key": []}, {"x_seestack_key": []}]
+SECURITY: list[dict[str, list[str]]] = [
+    {"bearer": []},
+    {"x_api_key": []},
+    {"x_seestack_key": []},
+    {"session": []},
+]
 
 
 @get("/openapi.json", include_in_schema=False, sync_to_thread=False)

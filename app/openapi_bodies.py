@@ -69,6 +69,40 @@ UPLOAD = Schema(
     },
 )
 
+SESSION = Schema(
+    type=OpenAPIType.OBJECT,
+    required=["events"],
+    description="Unknown fields are ignored.",
+    properties={
+        "events": Schema(
+            type=OpenAPIType.ARRAY,
+            min_items=1,
+            items=Schema(one_of=[EVENT, Schema(type=OpenAPIType.STRING, description="A packed event.")]),
+            description="The `href` of the first Meta event ends in the page's name: 64 lower-case hex digits and `.html`.",
+        ),
+        "consoleLogs": array(
+            OBJECT, "Further fields are kept. What is no object is rejected while processing."
+        ),
+        "networkLogs": array(
+            OBJECT, "Further fields are kept. What is no object is rejected while processing."
+        ),
+        "clientInfo": Schema(
+            type=OpenAPIType.OBJECT,
+            additional_properties=True,
+            description="What it does not say comes from the events, or from the request.",
+        ),
+    },
+)
+
+CREDENTIALS = Schema(
+    type=OpenAPIType.OBJECT,
+    required=["email", "password"],
+    properties={
+        "email": Schema(type=OpenAPIType.STRING, description="Case does not matter."),
+        "password": STRING,
+    },
+)
+
 _RULES = Schema(
     type=OpenAPIType.OBJECT,
     description="What is masked beside what the project's policy says. Other members are refused.",

@@ -24,6 +24,7 @@ _HEADERS = {
     "Content-Encoding": "`zstd`, `gzip`, or absent.",
     "Content-Length": "Bytes of the body as sent, where known.",
     "Allow": "The methods that there are.",
+    "Set-Cookie": "`tapedeck_session` (HttpOnly) and `tapedeck_csrf`.",
     "X-Request-Id": "This request's id, as the logs have it: the UUID that was sent in X-Request-Id, or a new one.",
 }
 _OF_STATUS = {
@@ -46,7 +47,11 @@ _BOUNDS: dict[str, dict[str, int]] = {
         "maxLength": 255,
     },  # checked by the handler, whose problem names the header
 }
-_LEFT_OUT_WHEN_EMPTY = {"Problem": {"errors"}, "Created": {"video_upload_url", "video_upload_expires_at"}}
+_LEFT_OUT_WHEN_EMPTY = {
+    "Problem": {"errors"},
+    "Created": {"video_upload_url", "video_upload_expires_at"},
+    "Message": {"error"},
+}
 
 
 class Shown(Example):

@@ -12,9 +12,10 @@ from litestar.datastructures import State
 from litestar.params import FromPath, FromQuery, HeaderParameter, QueryParameter
 
 from app import openapi
+from app.accepting import IdempotencyKey, accept_checked, check_key
 from app.auth import Caller, needs
 from app.bodies import read_body
-from app.checking import Head
+from app.checking import UPLOAD, Head
 from app.conditions import etag_of, matches, wait_seconds
 from app.confirmation import Confirmation, confirm_upload
 from app.documents import (
@@ -26,12 +27,12 @@ from app.documents import (
     document_of,
     status_of,
 )
-from app.errors import ApiError, Code, invalid, not_found, on_hold
+from app.errors import POLL_AGAIN_S, ApiError, Code, invalid, not_found, on_hold
 from app.presigned import upload_url
 from app.services import Services, services_of
-from app.uploads import check_upload
+from app.uploads import check_body
 from models import deletion, lifecycle, queries, video
-from models.accept import Accepted, Idempotency, KeyInProgress, KeyReused, NewRecording, accept
+from models.accept import Accepted, NewRecording
 from models.db import Database
 from models.lifecycle import NotFailed, PayloadExpired
 from models.queries import Filters
@@ -42,9 +43,7 @@ from replay.mask import masker_of
 from storage.protocol import StorageError
 
 PATH = "/api/v1/recordings"
-IDEMPOTENCY_KEY_MAX = 255
-POLL_AGAIN_S = 1
-CACHING = {"Cache-Control": "private, no-cache", "Vary": "Authorization, X-API-Key, X-SeeStack-Key"}
+CACHING = {"Cache-Control": "private, no-cache", "Vary": "Authorization, X-API-Key, X-SeeStack-Key, Cookie"}
 
 ApiRequest = Request[Any, Caller, State]
 FilterText = Annotated[str | None, QueryParameter(max_length=500, pattern=r"^[^\x00]*$")]
@@ -69,36 +68,15 @@ FilterText = Annotated[str | None, QueryParameter(max_length=500, pattern=r"^[^\
 )
 async def create_recording(
     request: ApiRequest,
-    idempotency_key: Annotated[
-        str | None,
-        HeaderParameter(
-            name="Idempotency-Key",
-            description="At most 255 characters. Per project, for 24 hours: the same key and body again gives the first answer.",
-        ),
-    ] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[Created]:
     """Accept a recording. It is durable when the answer comes, and processed soon after."""
     services, caller = services_of(request), request.auth
-    if idempotency_key is not None and not 0 < len(idempotency_key) <= IDEMPOTENCY_KEY_MAX:
-        raise invalid("Idempotency-Key", f"must have 1 to {IDEMPOTENCY_KEY_MAX} characters")
+    check_key(idempotency_key)
     async with read_body(request.receive, request.headers, services.limits, services.budget) as body:
-        upload = await check_upload(body, services.apart, digest=idempotency_key is not None)
+        upload = await check_body(body, UPLOAD, services.apart, digest=idempotency_key is not None)
         new = await _new_recording(services.db, caller, upload.head)
-        idempotency = (
-            Idempotency(idempotency_key, upload.digest) if idempotency_key and upload.digest else None
-        )
-        try:
-            accepted = await accept(services.db, new, upload.payload, idempotency, terms=services.video)
-        except KeyReused:
-            detail = "This Idempotency-Key came before with another body."
-            raise ApiError(Code.IDEMPOTENCY_KEY_REUSED, detail) from None
-        except KeyInProgress:
-            detail = "The first request with this Idempotency-Key is still being accepted."
-            raise ApiError(
-                Code.IDEMPOTENCY_IN_PROGRESS, detail, headers={"Retry-After": str(POLL_AGAIN_S)}
-            ) from None
-    services.doorbell.ring()
-    structlog.contextvars.bind_contextvars(recording_id=str(accepted.id))
+        accepted = await accept_checked(services, new, upload, idempotency_key)
     headers = {"Location": f"{PATH}/{accepted.id}"}
     if accepted.replayed:
         headers["Idempotency-Replayed"] = "true"
@@ -234,7 +212,7 @@ async def visible(request: ApiRequest, recording_id: UUID) -> Recording:
     recording = await queries.recording(services_of(request).db, caller.tenant_id, recording_id)
     if recording is None:
         raise not_found()
-    if caller.is_bound and recording.api_key_id != caller.api_key_id:
+    if caller.is_bound and not caller.made(recording):
         raise not_found()
     return recording
 

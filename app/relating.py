@@ -9,8 +9,8 @@ from litestar.params import FromPath
 from app import openapi
 from app.auth import needs
 from app.documents import Relating
-from app.errors import ApiError, Code, not_found
-from app.recordings import PATH, POLL_AGAIN_S, ApiRequest
+from app.errors import POLL_AGAIN_S, ApiError, Code, not_found
+from app.recordings import PATH, ApiRequest
 from app.services import services_of
 from models import relating
 from models.recording import Status

@@ -7,10 +7,13 @@ from typing import Any
 from litestar.connection import ASGIConnection
 
 from app.budget import ByteBudget
+from app.passwords import Passwords
+from app.proxies import Proxies
 from app.seams import Seams
 from app.waiting import Watcher
 from models.db import Database
 from models.doorbell import Doorbell
+from models.sign_in import SessionTerms
 from models.video import VideoTerms
 from storage.protocol import Storage
 
@@ -36,6 +39,10 @@ class Services:
     limits: BodyLimits
     video: VideoTerms
     apart: asyncio.Semaphore  # bounds the children of `app.uploads`
+    passwords: Passwords
+    sessions: SessionTerms
+    proxies: Proxies
+    is_https: bool  # as clients see it
     seams: Seams = field(default_factory=Seams)
 
 

@@ -8,10 +8,11 @@ recordings are is checked by a child (`app.checking`), whose memory is bounded, 
 import asyncio
 import sys
 from contextlib import suppress
+from typing import TypeVar
 
 import msgspec
 
-from app.checking import OUT_OF_MEMORY, Answer, Upload, check
+from app.checking import OUT_OF_MEMORY, Answer, Checked, Format, check
 from app.errors import ApiError, Code, invalid
 from replay.envelope import BadEnvelope
 
@@ -23,19 +24,23 @@ ESCAPED = 2_000_000  # escapes of UTF-16 units, the only ones that may be surrog
 APART_S = 120
 PIPE_BYTES = 1024 * 1024
 
+T = TypeVar("T")
 
-async def check_upload(body: bytearray, apart: asyncio.Semaphore, *, digest: bool) -> Upload:
+
+async def check_body(
+    body: bytearray, format_: Format[T], apart: asyncio.Semaphore, *, digest: bool
+) -> Checked[T]:
     """The body, checked and compressed, without stalling the event loop. `apart` bounds how many children there are.
 
     Raises ApiError.
     """
     try:
         if len(body) <= INLINE_BYTES:
-            return check(body, digest=digest)
+            return check(body, format_, digest=digest)
         if not _is_crowded(body):
-            return await asyncio.to_thread(check, body, digest=digest)
+            return await asyncio.to_thread(check, body, format_, digest=digest)
         async with apart, asyncio.timeout(APART_S):
-            return await _check_apart(body, digest=digest)
+            return await _check_apart(body, format_, digest=digest)
     except BadEnvelope as error:
         raise invalid(error.field, error.message) from None
 
@@ -46,10 +51,10 @@ def _is_crowded(body: bytearray) -> bool:
     )
 
 
-async def _check_apart(body: bytearray, *, digest: bool) -> Upload:
+async def _check_apart(body: bytearray, format_: Format[T], *, digest: bool) -> Checked[T]:
     child = await asyncio.create_subprocess_exec(
         # -P: "app" is ours, not that of the working directory
-        *(sys.executable, "-P", "-m", "app.checking", str(len(body)), str(int(digest))),
+        *(sys.executable, "-P", "-m", "app.checking", str(len(body)), format_.name, str(int(digest))),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
@@ -72,8 +77,9 @@ async def _check_apart(body: bytearray, *, digest: bool) -> Upload:
     if status != 0:
         detail = "The body holds more events than any recording can have."
         raise ApiError(Code.PAYLOAD_TOO_LARGE, detail)
-    found = msgspec.json.decode(answer, type=Answer)
-    if found.upload is None:
+    found = msgspec.json.decode(answer, type=Answer[format_.head])  # type: ignore[name-defined]  # its type at run time
+    if found.checked is None:
         raise BadEnvelope(*(found.refusal or ("cannot be read", None)))
-    found.upload.payload = payload
-    return found.upload
+    checked: Checked[T] = found.checked
+    checked.payload = payload
+    return checked

@@ -12,6 +12,7 @@ import models.job
 import models.object
 import models.recording
 import models.rows
+import models.sign_in
 import models.tenancy  # noqa: F401  # importing a module declares its tables
 from models.db import async_url, connect
 

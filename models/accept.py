@@ -1,6 +1,7 @@
 """Accepting a recording: one statement, one commit. What it wrote is all that the 201 depends on.
 
-With a video that also is the row of the upload, so that it is never forgotten, and the job that will not wait for ever.
+With a video that also is the row of the upload, so that it is never forgotten, and the job that will not wait for ever. Of
+a complete session it also is what `models.recording.Replay` says.
 """
 
 from collections.abc import Sequence
@@ -19,12 +20,16 @@ from models.object import ObjectKind, ObjectState, object_name
 from models.payload import cut
 from models.recording import Source
 from models.video import VideoTerms
+from replay.client import Client
 
 KEY_HOURS = 24
 
-# A second request with the same key waits at the unique index until the first has committed, then inserts nothing.
-_ACCEPT = Statement(
-    f"""
+
+def _statement(beside: str = "") -> Statement:
+    """The statement; `beside`: what else is to be written of what it accepts."""
+    # A second request with the same key waits at the unique index until the first has committed, then inserts nothing.
+    return Statement(
+        f"""
     WITH mine AS (
         INSERT INTO idempotency_key (project_id, key, body_hash, recording_id)
         SELECT CAST(:project_id AS uuid), CAST(:key AS text), CAST(:body_hash AS bytea), CAST(:id AS uuid)
@@ -64,9 +69,22 @@ _ACCEPT = Statement(
         SELECT CAST(:deadline_id AS uuid), '{JobKind.VIDEO_DEADLINE}', accepted.tenant_id, accepted.id,
                now() + make_interval(secs => CAST(:video_wait_s AS double precision))
         FROM accepted JOIN awaited ON awaited.recording_id = accepted.id
-    )
+    ) {beside}
     SELECT id FROM accepted
     """  # noqa: S608  # constants only
+    )
+
+
+_ACCEPT = _statement()
+_ACCEPT_REPLAY = _statement(
+    """, replayed AS (
+        INSERT INTO replay (replay_id, html_hash, browser_name, browser_version, os_name, os_version, device_type,
+                            viewport_width, viewport_height, ip)
+        SELECT accepted.id, CAST(:html_hash AS text), CAST(:browser_name AS text), CAST(:browser_version AS text),
+               CAST(:os_name AS text), CAST(:os_version AS text), CAST(:device_type AS text),
+               CAST(:viewport_width AS integer), CAST(:viewport_height AS integer), CAST(:ip AS text)
+        FROM accepted
+    )"""
 )
 
 _FIRST = Statement(
@@ -104,6 +122,14 @@ class NewRecording:
 
 
 @dataclass(frozen=True)
+class NewReplay:
+    """What else is known of a complete session (`models.recording.Replay`)."""
+
+    html_hash: str
+    client: Client
+
+
+@dataclass(frozen=True)
 class Idempotency:
     """A client's Idempotency-Key and the SHA-256 of the decompressed body that came with it."""
 
@@ -127,8 +153,9 @@ async def accept(
     idempotency: Idempotency | None = None,
     *,
     terms: VideoTerms,
+    replay: NewReplay | None = None,
 ) -> Accepted:
-    """Write a recording, its payload (one zstd-compressed body) and its first jobs.
+    """Write a recording, its payload (one zstd-compressed envelope) and its first jobs.
 
     Raises KeyReused, KeyInProgress.
     """
@@ -148,9 +175,13 @@ async def accept(
         "key": idempotency.key if idempotency else None,
         "body_hash": idempotency.body_hash if idempotency else None,
     }
+    statement = _ACCEPT
+    if replay is not None:
+        statement = _ACCEPT_REPLAY
+        values |= {"html_hash": replay.html_hash, **msgspec.structs.asdict(replay.client)}
     try:
         async with db.driver() as connection:
-            accepted = await _ACCEPT.fetchrow(connection, values)
+            accepted = await statement.fetchrow(connection, values)
             if accepted is not None:
                 return Accepted(accepted["id"], upload_name=upload_name)
             first = await _FIRST.fetchrow(connection, values)

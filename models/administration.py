@@ -11,12 +11,13 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from models.db import Database
+from models.sign_in import SignInSession
 from models.tenancy import HINT_CHARS, ApiKey, Project, Scope, Tenant, User, hash_secret, new_secret
 from replay.privacy import IpAddresses, Masking, Rules
 
@@ -172,12 +173,13 @@ async def create_user(
 
 
 async def revoke_user(db: Database, email: str) -> int | None:
-    """Take away a user's scopes and password, and revoke their keys. Returns how many of these were still valid, or
+    """Take away a user's scopes and password, end their sessions and revoke their keys. Returns how many of these were still valid, or
     None when there was nothing left to take. Raises Absent."""
     async with db.transaction() as session:
         user = await _user(session, email, shared=False)
         had_something = bool(user.scopes) or user.password_hash is not None
         user.scopes, user.password_hash = [], None
+        await session.execute(delete(SignInSession).where(col(SignInSession.user_id) == user.id))
         revoked = await session.execute(
             update(ApiKey)
             .where(col(ApiKey.user_id) == user.id, col(ApiKey.revoked_at).is_(None))

@@ -13,7 +13,7 @@ from models.db import Database
 from models.job import JobKind
 from models.ledger import Claim, ClaimLost
 from models.object import StoredObject, bury
-from models.recording import MaskRequest, Payload, Recording, Tally, Tape, hour_of
+from models.recording import MaskRequest, Payload, Recording, Replay, Tally, Tape, hour_of
 
 
 class OnHold(Exception):
@@ -40,6 +40,7 @@ async def hide(session: AsyncSession, recording: Recording) -> None:
     await bury(session, stored)
     for table in (Tape, Payload, MaskRequest):
         await session.execute(delete(table).where(col(table.recording_id) == recording.id))
+    await session.execute(delete(Replay).where(col(Replay.replay_id) == recording.id))
     await ledger.add(session, JobKind.PURGE, tenant_id=recording.tenant_id, recording_id=recording.id)
 
 

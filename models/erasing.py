@@ -19,12 +19,17 @@ from models.rows import MODELS
 
 TABLES = {
     "recording": "id",
-    **dict.fromkeys(
-        ("payload", "tape", "object", "job", "job_history", "mask_request", "idempotency_key"), "recording_id"
-    ),
-    **dict.fromkeys(("replay", *MODELS), "replay_id"),
+    "replay": "replay_id",
+    "payload": "recording_id",
+    "tape": "recording_id",
+    "object": "recording_id",
+    "job": "recording_id",
+    "job_history": "recording_id",
+    "mask_request": "recording_id",
+    "idempotency_key": "recording_id",
+    **dict.fromkeys(MODELS, "replay_id"),
 }
-"""Where rows of a recording can be, by the column that has its id. An erasure is not finished before none has any."""
+"""Where rows of a recording can be, and by which column. An erasure is not finished before none of them has any."""
 
 _ABSENT = " AND ".join(
     f"NOT EXISTS (SELECT 1 FROM {table} WHERE {table}.{column} = erased_recording.recording_id)"  # noqa: S608  # constants only

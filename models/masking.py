@@ -23,8 +23,9 @@ from models.deletion import OnHold
 from models.job import Job, JobKind, JobState
 from models.ledger import Claim, ClaimLost
 from models.object import PutObject, bury, publish
-from models.recording import MaskRequest, Recording, Status, Tape
+from models.recording import MaskRequest, Recording, Replay, Status, Tape
 from models.tenancy import Project
+from replay.client import Client
 from replay.privacy import Privacy, Rules
 
 
@@ -44,6 +45,7 @@ class Kept:
     recording: Recording
     tape: Tape | None
     requests: Sequence[UUID] = ()
+    client: Client | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class Masked:
     counts: Mapping[str, int]
     name: str | None
     navigations: list[dict[str, Any]]
+    client: Client | None = None
     tape: NewTape | None = None
     payload: Mapping[int, bytes] = field(default_factory=dict)
 
@@ -112,9 +115,10 @@ async def kept(db: Database, tenant_id: UUID, recording_id: UUID) -> Kept | None
         # Requests first: whoever asked for the project's policy means the one of then, or a later one.
         requests = await mask_request.open_ones(session, recording_id)
         wanted = (
-            select(Recording, Project, Tape)
+            select(Recording, Project, Tape, Replay)
             .join(Project, col(Project.id) == col(Recording.project_id))
             .outerjoin(Tape, col(Tape.recording_id) == col(Recording.id))
+            .outerjoin(Replay, col(Replay.replay_id) == col(Recording.id))
             .where(
                 col(Recording.id) == recording_id,
                 col(Recording.tenant_id) == tenant_id,
@@ -124,9 +128,10 @@ async def kept(db: Database, tenant_id: UUID, recording_id: UUID) -> Kept | None
         found = (await session.execute(wanted)).one_or_none()
     if found is None:
         return None
-    recording, project, tape = found
+    recording, project, tape, replay = found
     privacy = project.privacy.with_rules(msgspec.convert(one.rules, Rules) for one in requests)
-    return Kept(privacy, recording, tape, [one.id for one in requests])
+    client = replay.client if replay else None
+    return Kept(privacy, recording, tape, [one.id for one in requests], client)
 
 
 async def commit_masked(db: Database, claim: Claim, masked: Masked) -> None:
@@ -142,8 +147,8 @@ async def commit_masked(db: Database, claim: Claim, masked: Masked) -> None:
         await ledger.hold(session, claim)
         as_before = recording.tape_name == masked.kept.recording.tape_name
         if as_before and await mask_request.is_owed(session, recording.id):
-            said = recording.name, recording.navigations
-            if masked.counts or (masked.name, masked.navigations) != said:
+            said = recording.name, recording.navigations, masked.kept.client
+            if masked.counts or (masked.name, masked.navigations, masked.client) != said:
                 await _replace(session, recording, claim, masked)
             await mask_request.close(session, masked.kept.requests)
             if recording.rows_tape_name not in (None, recording.tape_name):  # hidden, and to be replaced
@@ -165,6 +170,9 @@ async def _replace(session: AsyncSession, recording: Recording, claim: Claim, ma
         recording.account = {**(recording.account or {}), "stored_bytes": new.tape.size}
         index = update(Tape).where(col(Tape.recording_id) == recording.id)
         await session.execute(index.values(name=new.tape.name, index=new.index))
+    if masked.client:
+        client = update(Replay).where(col(Replay.replay_id) == recording.id)
+        await session.execute(client.values(**msgspec.structs.asdict(masked.client)))
     for batch, data in masked.payload.items():
         await payload.replace(session, recording.id, batch, data)
     recording.masked = dict(Counter(recording.masked) + Counter(masked.counts))

@@ -15,6 +15,7 @@ from sqlmodel import Field, SQLModel
 
 from models.columns import enum_type
 from models.ids import new_id
+from replay.client import Client
 
 CHUNK_BYTES = 8 * 1024 * 1024
 
@@ -146,6 +147,40 @@ class Payload(SQLModel, table=True):
     batch: int = Field(primary_key=True, sa_type=BigInteger)
     chunk: int = Field(primary_key=True)
     data: bytes
+
+
+class Replay(SQLModel, table=True):
+    """A recording that has rows (models.rows), or came as a complete session: then with its page and `replay.client.Client`.
+
+    What is null until there are rows is written by `relate`. Timestamps are Unix milliseconds, null without any event.
+    """
+
+    __tablename__ = "replay"
+    __table_args__ = (Index("ix_replay_tenant_id", "tenant_id", "project_id", "first_timestamp"),)
+
+    replay_id: UUID = Field(foreign_key="recording.id", primary_key=True)
+    html_hash: str | None = Field(
+        default=None, description="64 lower-case hex digits: the webstate that was recorded"
+    )
+    browser_name: str | None = None
+    browser_version: str | None = None
+    os_name: str | None = None
+    os_version: str | None = None
+    device_type: str | None = None
+    viewport_width: int | None = None
+    viewport_height: int | None = None
+    ip: str | None = None
+    tenant_id: UUID | None = None
+    project_id: UUID | None = None
+    first_timestamp: float | None = None
+    last_timestamp: float | None = None
+    event_count: int | None = Field(default=None, sa_type=BigInteger)
+    related_at: datetime | None = None
+
+    @property
+    def client(self) -> Client:
+        """What it was recorded with."""
+        return Client(**{name: getattr(self, name) for name in Client.__struct_fields__})
 
 
 class MaskRequest(SQLModel, table=True):

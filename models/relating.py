@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -19,8 +19,8 @@ from models import ledger, lifecycle
 from models.db import Database
 from models.job import JobKind
 from models.ledger import Claim, ClaimLost
-from models.recording import Recording, Status, Tape
-from models.rows import MODELS, Replay
+from models.recording import Recording, Replay, Status, Tape
+from models.rows import MODELS
 from replay.index import Index
 from replay.relations import Row
 from replay.relations.columns import Table
@@ -170,5 +170,3 @@ async def purge(db: Database, recording_id: UUID) -> None:
         while gone == PURGED_AT_ONCE:
             async with db.autocommit() as connection:
                 gone = (await connection.execute(some, {"id": recording_id})).rowcount
-    async with db.transaction() as session:
-        await session.execute(delete(Replay).where(col(Replay.replay_id) == recording_id))

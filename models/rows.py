@@ -1,14 +1,13 @@
-"""The rows of recordings: `replay` has one for each recording that has rows, and every event is in the others.
+"""The rows of recordings: every event is in these tables, which are made from what `replay.relations` declares.
 
-Those are made from `replay.relations`, which says what their columns hold. All are keyed by `replay_id`, the recording's
-id, and have no foreign key: rows come by COPY and go in bounded batches (`models.relating`), both under the recording's
-lock or after its end. Who owns them is in `replay` alone.
+All are keyed by `replay_id`, the recording's id, and have no foreign key: rows come by COPY and go in bounded batches
+(`models.relating`), the former under the recording's lock, the latter after its end. Who owns them is in `replay` alone
+(`models.recording.Replay`, which is written when a complete session is accepted, too).
 
 Rows count only while `recording.rows_tape_name` is `recording.tape_name`: when another tape takes the place of theirs,
 they are hidden in the same moment, until `relate` has replaced them.
 """
 
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +16,7 @@ from pydantic import create_model
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
-from replay.relations import TABLES
+from replay.relations import TABLES, Replay
 from replay.relations.columns import Column, Kind, Table
 
 _TYPES: dict[Kind, tuple[Any, Any]] = {
@@ -44,21 +43,6 @@ _INDEXES: dict[str, tuple[sa.Index, ...]] = {
     ),
     "network_request": (sa.Index("ix_network_request_status", "status", "replay_id"),),
 }
-
-
-class Replay(SQLModel, table=True):
-    """A recording that has rows. Times are Unix milliseconds, with fractions; null when there is no event."""
-
-    __tablename__ = "replay"
-    __table_args__ = (sa.Index("ix_replay_tenant_id", "tenant_id", "project_id", "first_timestamp"),)
-
-    replay_id: UUID = Field(primary_key=True, foreign_key="recording.id")
-    tenant_id: UUID
-    project_id: UUID
-    first_timestamp: float | None = Field(default=None, sa_type=sa.Double)
-    last_timestamp: float | None = Field(default=None, sa_type=sa.Double)
-    event_count: int = Field(sa_type=sa.BigInteger)
-    related_at: datetime = Field(sa_column_kwargs={"server_default": sa.text("now()")})
 
 
 def row_model(table: Table) -> type[SQLModel]:
@@ -114,5 +98,7 @@ def _quoted(column: Column) -> str:
     return ", ".join(f"'{name}'" for name in column.names.values())
 
 
-MODELS: dict[str, type[SQLModel]] = {table.name: row_model(table) for table in TABLES}
+MODELS: dict[str, type[SQLModel]] = {
+    table.name: row_model(table) for table in TABLES if table.row is not Replay
+}
 """The models of the rows, by the names of their tables."""

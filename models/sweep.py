@@ -113,6 +113,28 @@ async def drop_failed_payloads(db: Database, *, days: float, limit: int) -> int:
         return int((await session.execute(statement, {"seconds": days * 86400, "limit": limit})).scalar_one())
 
 
+async def forget_sign_ins(db: Database, *, limit: int) -> int:
+    """Forget sessions that have expired, and tries to sign in that no longer count. Returns how many."""
+    gone = 0
+    for table, key, until in (
+        ("sign_in_session", "token_hash", "expires_at"),
+        ("sign_in_tries", "subject", "forgotten_at"),
+    ):
+        statement = text(
+            f"""
+            WITH gone AS (
+                DELETE FROM {table} WHERE {key} IN (
+                    SELECT {key} FROM {table} WHERE {until} < now() ORDER BY {until} LIMIT :limit FOR UPDATE SKIP LOCKED
+                ) RETURNING 1
+            )
+            SELECT count(*) FROM gone
+            """  # noqa: S608  # constants only
+        )
+        async with db.transaction() as session:
+            gone += int((await session.execute(statement, {"limit": limit})).scalar_one())
+    return gone
+
+
 async def forget_idempotency_keys(db: Database, *, limit: int) -> int:
     """Forget keys whose time is over. Returns how many."""
     statement = text(

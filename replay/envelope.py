@@ -92,13 +92,17 @@ def decode_upload(body: bytes | bytearray | memoryview) -> Envelope:
     if not set(firsts := bytes([memoryview(event)[0] for event in envelope.events])) <= _EVENT_STARTS:
         i = next(i for i, first in enumerate(firsts) if first not in _EVENT_STARTS)
         raise BadEnvelope("must be an object, or a string that holds a packed event", f"events[{i}]")
+    for field, logs in (("console_logs", envelope.console_logs), ("network_logs", envelope.network_logs)):
+        for i, log in enumerate(logs):
+            _check_object(f"{field}[{i}]", log)
     return envelope
 
 
 def decode_accepted(body: bytes | bytearray | memoryview) -> Envelope:
     """What `decode_upload` makes of a body that it has taken before. Raises BadEnvelope.
 
-    Not looked at again is what takes a look at every byte or event: that it is UTF-8, and what each event begins with.
+    Not looked at again is what takes a look at every byte, event or log: that it is UTF-8, and what each of them begins with.
+    So a log may be no object here: then it is rejected while planning (`replay.session` accepts such).
     """
     try:
         sent = surrogates.decode(_decoder, body)
@@ -119,9 +123,6 @@ def decode_accepted(body: bytes | bytearray | memoryview) -> Envelope:
         _check_storable("name", sent.name)
     if not (sent.events or sent.has_video or sent.open):
         raise BadEnvelope("must not be empty", "events")
-    for field, logs in (("console_logs", sent.console_logs), ("network_logs", sent.network_logs)):
-        for i, log in enumerate(logs or ()):
-            _check_object(f"{field}[{i}]", log)
     client_info = None if sent.client_info == _NULL else sent.client_info
     if client_info is not None:
         _check_object("client_info", client_info)

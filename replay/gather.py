@@ -22,7 +22,7 @@ from replay.unpack import EVENT_MAX_BYTES, unpack_members, unpack_string
 
 RUN_BYTES = 64 << 10  # of events whose heads are read together: each reading has its price
 
-_STRING = ord('"')
+_STRING, _OBJECT = b'"{'
 
 
 class Gathered:
@@ -36,7 +36,9 @@ class Gathered:
         self.kinds = bytearray()
         self.tally = Tally()
         self.rejected: list[RejectedEvent] = []
+        self.rejected_logs: list[RejectedEvent] = []
         self._refused: list[Raw] = []  # as they were sent
+        self._refused_logs: list[Raw] = []
         self.received = self.duplicate = 0
         self.console: list[Raw] = []
         self.network: list[Raw] = []
@@ -71,9 +73,11 @@ class Gathered:
         self._marked.secrets.update(self._batches.places(marks.secrets))
         self._marked.hiding.update(self._batches.places(marks.hiding))
         self.received += len(envelope.events)
-        self.tally.add_logs(envelope.console_logs, envelope.network_logs)
-        self.console += envelope.console_logs
-        self.network += envelope.network_logs
+        console = self._logs(envelope.console_logs, len(self.console), "bad_console_log")
+        network = self._logs(envelope.network_logs, len(self.network), "bad_network_log")
+        self.tally.add_logs(console, network)
+        self.console += console
+        self.network += network
         if envelope.client_info:
             self.client_info = self.mask.client_info(envelope.client_info)
         self.navigations += [
@@ -131,7 +135,8 @@ class Gathered:
         for place in self._mask_again | self._masked.keys():
             _, start, end = self._batches.locate(place)
             yield start, end, bytes(self._in_own_units(place))
-        for refused, one in zip(self._refused, self.rejected, strict=True):
+        refused_ones = (*self._refused, *self._refused_logs)
+        for refused, one in zip(refused_ones, (*self.rejected, *self.rejected_logs), strict=True):
             if one.event is not refused:
                 yield (*span(self._batches.bodies[-1], [refused]), bytes(one.event))
 
@@ -170,6 +175,16 @@ class Gathered:
         for values in (envelope.events, envelope.console_logs, envelope.network_logs, client_info):
             self.mask.values(body, *span(body, values), marks.add)
         return marks
+
+    def _logs(self, logs: list[Raw], before: int, reason: str) -> list[Raw]:
+        """Those of a batch's logs that are objects; `before` is how many of their kind the batches before brought."""
+        if all(memoryview(log)[0] == _OBJECT for log in logs):
+            return logs
+        for i, log in enumerate(logs):
+            if memoryview(log)[0] != _OBJECT:
+                self._refused_logs.append(log)
+                self.rejected_logs.append(RejectedEvent(before + i, reason, self.mask.rejected(log)))
+        return [log for log in logs if memoryview(log)[0] == _OBJECT]
 
     def _mask_packed(self, place: int, event: bytes | Raw) -> bytes | Raw:
         """The same for an event that came packed."""

@@ -43,6 +43,13 @@ def truncated(address: str) -> str | None:
     return str(ipaddress.ip_network((ip, _KEPT_BITS[ip.version]), strict=False).network_address)
 
 
+def allowed(address: str, policy: IpAddresses) -> str | None:
+    """What may be kept of an address; None: nothing."""
+    if policy is IpAddresses.FULL:
+        return address
+    return truncated(address) if policy is IpAddresses.TRUNCATED else None
+
+
 def _kept(value: bytes, policy: IpAddresses) -> bytes:
     if policy is IpAddresses.OFF:
         return b"null"

@@ -129,9 +129,8 @@ class Plan:
     def sidecar(self) -> Iterator[bytes]:
         """The bytes of the sidecar (`replay.sidecar`)."""
         events = self._events
-        return write_sidecar(
-            events.console, events.network, events.client_info, events.rejected, level=self._level
-        )
+        rejected = [*events.rejected, *events.rejected_logs]
+        return write_sidecar(events.console, events.network, events.client_info, rejected, level=self._level)
 
 
 def _with_last(batches: Iterable[Iterable[bytes]]) -> Iterator[tuple[Iterable[bytes], bool]]:

@@ -4,7 +4,8 @@ One zstd frame of JSON, in exactly the shape that `GET …/logs` answers with::
 
     {"console": [...], "network": [...], "client_info": {...}, "rejected": [{"index": 0, "reason": "...", "event": ...}]}
 
-`index` counts received events from 0; `event` is what was received, byte for byte (a packed event is a string).
+`index` counts received events from 0; `event` is what was received, byte for byte (a packed event is a string). A log that is
+no object is there, too, after the events: its reason is `bad_console_log` or `bad_network_log`, and `index` counts such logs.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,7 +20,7 @@ _FLUSH_BYTES = 1 << 20
 
 
 class RejectedEvent(msgspec.Struct, frozen=True, gc=False):
-    """An event that was not stored, and why (`replay.events` names the reasons)."""
+    """An event that was not stored, or a log, and why (`replay.events` names the reasons)."""
 
     index: int
     reason: str

@@ -1,5 +1,7 @@
 """Settings: a wrong or missing value is one line that names it."""
 
+from ipaddress import ip_network
+
 import pytest
 
 import settings
@@ -23,7 +25,9 @@ def good(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_good_environment_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TAPEDECK_CORS_ORIGINS", "https://app.example.com/, chrome-extension://abc")
     monkeypatch.setenv("TAPEDECK_PUBLIC_URL", "https://tapes.example.com/")
+    monkeypatch.setenv("TAPEDECK_TRUSTED_PROXIES", "10.0.0.0/8, 2001:db8::/32,")
     loaded = settings.load()
+    assert loaded.trusted_proxies == (ip_network("10.0.0.0/8"), ip_network("2001:db8::/32"))
     assert loaded.cors_origins == ("https://app.example.com", "chrome-extension://abc")
     assert loaded.base_url == "https://tapes.example.com"
 
@@ -51,6 +55,9 @@ def test_a_missing_value_is_named(name: str, monkeypatch: pytest.MonkeyPatch) ->
         ("TAPEDECK_CORS_ORIGINS", "everybody"),
         ("TAPEDECK_PUBLIC_URL", "tapes.example.com"),
         ("TAPEDECK_LOG_FORMAT", "xml"),
+        ("TAPEDECK_TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("TAPEDECK_TRUSTED_PROXIES", "a proxy"),
+        ("TAPEDECK_SIGN_IN_IDLE_S", "0"),
     ],
 )
 def test_a_wrong_value_is_one_line_that_names_it(

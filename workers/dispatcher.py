@@ -61,6 +61,7 @@ class Dispatcher:
             self._delete_expired_recordings,
             self._drop_failed_payloads,
             self._forget_idempotency_keys,
+            self._forget_sign_ins,
             self._prune,
         )
         steps = [
@@ -154,6 +155,10 @@ class Dispatcher:
 
     async def _forget_idempotency_keys(self) -> None:
         while await sweep.forget_idempotency_keys(self._tools.db, limit=BATCH) == BATCH:
+            pass
+
+    async def _forget_sign_ins(self) -> None:
+        while await sweep.forget_sign_ins(self._tools.db, limit=BATCH) >= BATCH:
             pass
 
     async def _prune(self) -> None:

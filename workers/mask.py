@@ -90,7 +90,8 @@ def _mask(kept: Kept, loaded: _Loaded, spool: Spool, *, max_bytes: int) -> Maske
     if not navigations:  # of the events: then they are the client's
         navigations = [{**page, "url": masker.string(page["url"])} for page in kept.recording.navigations]
     name = kept.recording.name and masker.string(kept.recording.name)
-    return Masked(kept, counts, name, navigations, new, batches)
+    client = kept.client and kept.client.masked(masker.string, masker.ip_addresses)
+    return Masked(kept, counts, name, navigations, client, new, batches)
 
 
 @contextmanager

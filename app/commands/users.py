@@ -84,7 +84,7 @@ def show(tenant: Tenant = None, as_json: Json = False) -> None:
 
 
 def revoke(email: Email, as_json: Json = False) -> None:
-    """Take away a user's scopes and password, and revoke their keys.
+    """Take away a user's scopes and password, end their sessions, and revoke their keys.
 
     Doing it again changes nothing. With --json: {"email", "keys_revoked"}.
     """

@@ -11,6 +11,7 @@ import pytest
 
 from models import lifecycle
 from models.db import Database
+from models.job import JobKind
 from models.retry import Policy
 from settings import Settings
 from storage.open import open_storage
@@ -24,11 +25,13 @@ from tests.factories import Deckhand, job_of
 from tests.gcs_emulator import Emulator
 from tests.servers import Addresses
 from workers.failures import failure_of
+from workers.mask import mask
 from workers.process import process
 from workers.tools import Tools
 
 Serve = Callable[..., Served]
 Process = Callable[[UUID | str], Awaitable[None]]
+MaskIt = Callable[[str], Awaitable[None]]
 
 
 def _settings(database_url: str, redis_url: str, folder: Path) -> Settings:
@@ -119,6 +122,20 @@ def process_it(database: Database, storage: Storage) -> Process:
             await lifecycle.settle(
                 database, work.claim.recording_id, work.claim.id, failure_of(error), policy
             )
+
+    return run
+
+
+@pytest.fixture
+def mask_it(database: Database, storage: Storage) -> MaskIt:
+    """Run the job of a recording that is to be masked, as a worker would."""
+
+    async def run(path: str) -> None:
+        job = await job_of(database, UUID(path.rpartition("/")[2]), JobKind.MASK)
+        assert job
+        work = await lifecycle.claim(database, job.id, worker="test", lease_s=60, put_deadline_s=60)
+        assert work
+        await mask(work, Tools(database, storage, 60, max_events_bytes=1 << 30, max_video_bytes=1 << 30))
 
     return run
 

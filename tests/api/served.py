@@ -61,7 +61,9 @@ def served(settings: Settings) -> Iterator[Served]:
     """Serve until the block ends. Raises DidNotStart."""
     app = create_app(settings)
     listener = listen("127.0.0.1", 0)
-    config = uvicorn.Config(app, http="httptools", ws="none", log_config=None, timeout_graceful_shutdown=2)
+    config = uvicorn.Config(
+        app, http="httptools", ws="none", log_config=None, proxy_headers=False, timeout_graceful_shutdown=2
+    )
     server = _Server(config, app)
 
     def serve() -> None:

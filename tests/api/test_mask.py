@@ -1,7 +1,6 @@
 """POST and GET /api/v1/recordings/{id}/mask: asked for, tried, watched."""
 
 import json
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -11,41 +10,21 @@ import pytest
 import zstandard
 from sqlalchemy import text
 
-from models import administration, lifecycle
+from models import administration
 from models.db import Database
-from models.job import JobKind
 from models.tenancy import Scope
 from replay.privacy import Rules
-from storage.protocol import Storage
-from tests.api.conftest import Process, Serve
+from tests.api.conftest import MaskIt, Process, Serve
 from tests.api.served import Served
 from tests.api.tenants import new_key, new_tenant
 from tests.api.test_create import PATH
 from tests.api.test_read import create, id_in
 from tests.api.test_retry import failed
-from tests.factories import Deckhand, events, job_of, recording, upload
-from workers.mask import mask
-from workers.tools import Tools
+from tests.factories import Deckhand, events, recording, upload
 
 TOLD = {"type": 5, "data": {"tag": "form", "payload": {"ssn": "123-45-6789"}}, "timestamp": 1_700_000_001_500}
 RECORDED = upload([*events(), TOLD], console_logs=[{"level": "log", "args": [{"ssn": "987-65-4321"}]}])
 SSN = {"rules": {"keys": ["ssn"]}}
-
-MaskIt = Callable[[str], Awaitable[None]]
-
-
-@pytest.fixture
-def mask_it(database: Database, storage: Storage) -> MaskIt:
-    """Run the job of a recording that is to be masked, as a worker would."""
-
-    async def run(path: str) -> None:
-        job = await job_of(database, id_in(path), JobKind.MASK)
-        assert job
-        work = await lifecycle.claim(database, job.id, worker="test", lease_s=60, put_deadline_s=60)
-        assert work
-        await mask(work, Tools(database, storage, 60, max_events_bytes=1 << 30, max_video_bytes=1 << 30))
-
-    return run
 
 
 async def ready(api: httpx.AsyncClient, process_it: Process, body: bytes = RECORDED) -> str:

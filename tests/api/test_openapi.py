@@ -9,9 +9,13 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from app import documents, erasure_documents, examples
+from app.accepting import IDEMPOTENCY_KEY_MAX
 from app.cors import EXPOSED
 from app.errors import STATUS, Code, Problem
-from app.recordings import IDEMPOTENCY_KEY_MAX
+from app.message_errors import Message
+from app.save_replay import PATH as SAVE
+from app.save_replay import Saved
+from app.sign_in import SignedIn
 from models.job import JobKind
 from replay.envelope import decode_upload
 from replay.privacy import Rules, check_rules
@@ -168,6 +172,22 @@ async def test_holds_and_erasures_are_as_it_says(
     check_answer(document, await api.delete(f"{paths[0]}/hold"))
 
 
+async def test_sessions_are_as_it_says(
+    api: httpx.AsyncClient, anyone: httpx.AsyncClient, document: dict[str, Any]
+) -> None:
+    saved = await api.post(SAVE, json=examples.SESSION, headers={"Idempotency-Key": "k"})
+    assert saved.status_code == 201
+    check_answer(document, saved)
+    check_answer(document, await api.post(SAVE, json=examples.SESSION, headers={"Idempotency-Key": "k"}))
+    check_answer(document, await api.post(SAVE, content=b"", headers={"Idempotency-Key": "k"}))
+    check_answer(document, await api.post(SAVE, content=b"", headers={"Content-Encoding": "br"}))
+    check_answer(document, await anyone.post(SAVE))
+    check_answer(document, await anyone.post("/login", json=examples.CREDENTIALS))
+    check_answer(document, await anyone.post("/login", json={}))
+    check_answer(document, await anyone.post("/login", content=b"{}"))
+    check_answer(document, await anyone.post("/logout"))
+
+
 async def test_a_failed_recording_is_as_it_says(
     api: httpx.AsyncClient, process_it: Process, document: dict[str, Any]
 ) -> None:
@@ -227,6 +247,9 @@ async def test_every_operation_is_there(document: dict[str, Any]) -> None:
         f"DELETE {path}/{{recording_id}}/hold",
         "POST /api/v1/erasures",
         "GET /api/v1/erasures/{erasure_id}",
+        "POST /api/save-replay",
+        "POST /login",
+        "POST /logout",
         "GET /health",
         "GET /ready",
     }
@@ -238,7 +261,10 @@ async def test_every_answer_is_described_and_every_error_is_a_problem(document: 
         assert operation["summary"], name
         for status, answer in operation["responses"].items():
             assert answer["description"], (name, status)
-            if int(status) >= 400 and "/api/" in name:
+            if int(status) >= 400 and name == "POST /api/save-replay":
+                for example in answer["content"]["application/json"]["examples"].values():
+                    assert msgspec.to_builtins(msgspec.convert(example["value"], Message)) == example["value"]
+            elif int(status) >= 400 and ("/api/" in name or "/log" in name):
                 content = answer["content"]["application/problem+json"]
                 assert content["schema"] == {"$ref": "#/components/schemas/Problem"}
                 for code, example in content["examples"].items():
@@ -326,6 +352,8 @@ async def test_the_examples_are_what_the_service_takes_and_gives(
         (examples.UPLOAD_URL, documents.UploadUrl),
         (examples.AWAITING_VIDEO, documents.RecordingDocument),
         (examples.RETRIED, documents.Retried),
+        (examples.SAVED, Saved),
+        (examples.SIGNED_IN, SignedIn),
         (examples.HOLD, documents.Hold),
         (examples.NO_HOLD, documents.Hold),
         (examples.ERASURE_PREVIEW, erasure_documents.ErasurePreview),

@@ -85,6 +85,10 @@ async def test_postgres_away_is_503_and_back_it_goes_on(
             await waiting,
         ):
             assert_unavailable(answer)
+        assert_unavailable(await api.post("/login", json={}))
+        saved = await api.post("/api/save-replay", content=b"{}")
+        assert (saved.status_code, set(saved.json())) == (503, {"message"})
+        assert int(saved.headers["Retry-After"]) > 0
         ready = await api.get("/ready")
         assert (ready.status_code, ready.json()["dependencies"]["database"]) == (503, "away")
         assert (await api.get("/health")).status_code == 200

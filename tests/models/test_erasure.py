@@ -81,8 +81,8 @@ async def test_everything_of_the_subject_goes_and_nothing_else(database: Databas
     assert await certify(database, asked)
     assert (await progress(database, hand, asked))[1:] == (5, 5, 0)
     assert await recording(database, other)
-    for table, key in erasing.TABLES.items():
-        assert await count(database, f"{table} WHERE {key} <> '{other}'") == 0, table
+    for table, column in erasing.TABLES.items():
+        assert await count(database, f"{table} WHERE {column} <> '{other}'") == 0, table
 
 
 @pytest.mark.parametrize("subject", Subject)

@@ -1,29 +1,27 @@
 """every event a row: the tables of rows, the job that writes them, and which projects want them"""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0006"
-down_revision = "0004"
+revision = "0007"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
 KINDS = ("process", "video_deadline", "verify_video", "purge", "mask")
+OF_RELATE: dict[str, sa.types.TypeEngine[Any]] = {
+    "tenant_id": sa.Uuid(),
+    "project_id": sa.Uuid(),
+    "first_timestamp": sa.Float(),
+    "last_timestamp": sa.Float(),
+    "event_count": sa.BigInteger(),
+    "related_at": sa.DateTime(timezone=True),
+}
 
 # As models.rows made them on the day of this migration.
 TABLES = """
-CREATE TABLE replay (
-    replay_id UUID NOT NULL,
-    tenant_id UUID NOT NULL,
-    project_id UUID NOT NULL,
-    first_timestamp DOUBLE PRECISION,
-    last_timestamp DOUBLE PRECISION,
-    event_count BIGINT NOT NULL,
-    related_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
-    CONSTRAINT pk_replay PRIMARY KEY (replay_id),
-    CONSTRAINT fk_replay_replay_id FOREIGN KEY(replay_id) REFERENCES recording (id)
-);
-CREATE INDEX ix_replay_tenant_id ON replay (tenant_id, project_id, first_timestamp);
 CREATE TABLE event (
     replay_id UUID NOT NULL,
     event_no BIGINT NOT NULL,
@@ -522,6 +520,10 @@ def upgrade() -> None:
     )
     op.add_column("recording", sa.Column("rows_tape_name", sa.String(), nullable=True))
     _allow((*KINDS, "relate"))
+    op.alter_column("replay", "html_hash", nullable=True)
+    for name, kind in OF_RELATE.items():
+        op.add_column("replay", sa.Column(name, kind, nullable=True))
+    op.create_index("ix_replay_tenant_id", "replay", ["tenant_id", "project_id", "first_timestamp"])
     for statement in TABLES.split(";\n"):
         if statement.strip():
             op.execute(statement)
@@ -531,6 +533,11 @@ def downgrade() -> None:
     for statement in TABLES.split(";\n"):
         if statement.strip().startswith("CREATE TABLE"):
             op.drop_table(statement.split()[2])
+    op.drop_index("ix_replay_tenant_id", "replay")
+    for name in OF_RELATE:
+        op.drop_column("replay", name)
+    op.execute("DELETE FROM replay WHERE html_hash IS NULL")
+    op.alter_column("replay", "html_hash", nullable=False)
     op.execute("DELETE FROM job WHERE kind = 'relate'")
     op.execute("DELETE FROM job_history WHERE kind = 'relate'")
     _allow(KINDS)
