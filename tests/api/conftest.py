@@ -23,10 +23,12 @@ from tests.api.videos import Videos
 from tests.conftest import SECRET_KEY
 from tests.factories import Deckhand, job_of
 from tests.gcs_emulator import Emulator
+from tests.models.steps import claimed
 from tests.servers import Addresses
 from workers.failures import failure_of
 from workers.mask import mask
 from workers.process import process
+from workers.relate import relate
 from workers.tools import Tools
 
 Serve = Callable[..., Served]
@@ -117,6 +119,9 @@ def process_it(database: Database, storage: Storage) -> Process:
         tools = Tools(database, storage, put_deadline_s=60, max_events_bytes=1 << 30, max_video_bytes=1 << 30)
         try:
             await process(work, tools)
+            if await job_of(database, work.claim.recording_id, JobKind.RELATE):
+                work = await claimed(database, work.claim.recording_id, JobKind.RELATE)
+                await relate(work, tools)
         except Exception as error:
             policy = Policy(max_attempts=1)
             await lifecycle.settle(

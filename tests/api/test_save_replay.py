@@ -19,6 +19,7 @@ from app import examples
 from models import administration
 from models.db import Database
 from models.tenancy import Scope
+from replay.client import Client
 from replay.privacy import IpAddresses
 from replay.session import NO_EVENTS, NO_HASH
 from tests.api.conftest import MaskIt, Process, Serve
@@ -69,10 +70,12 @@ def said(answer: httpx.Response) -> tuple[int, dict[str, Any]]:
 
 
 async def replay_of(db: Database, replay_id: str) -> dict[str, Any]:
-    """The row of the replay."""
+    """The row of the replay, but for what `relate` adds."""
+    columns = "replay_id, html_hash, " + ", ".join(Client.__struct_fields__)
     async with db.autocommit() as connection:
         found = await connection.execute(
-            text("SELECT * FROM replay WHERE replay_id = :id"), {"id": replay_id}
+            text(f"SELECT {columns} FROM replay WHERE replay_id = :id"),  # our names
+            {"id": replay_id},
         )
         return dict(found.mappings().one())
 
