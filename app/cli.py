@@ -33,6 +33,7 @@ COMMANDS = {
     "delete": "app.commands.delete",
     "hold": "app.commands.hold",
     "erase": "app.commands.erase",
+    "sql": "app.commands.sql",
     "doctor": "app.commands.doctor",
 }
 # name: the module whose COMMANDS are its sub-commands

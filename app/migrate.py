@@ -21,7 +21,8 @@ def command() -> None:
     if home.database_url is None:
         raise SettingsError("DATABASE_URL: is not set")
     try:
-        migrate.upgrade(home.database_url)
+        if left := migrate.upgrade(home.database_url):
+            typer.echo(f"tapedeck: {left}", err=True)
         if home.first_keys is not None:
             _make_first_tenant_with_kept_keys(home.database_url, home.first_keys)
         else:

@@ -1,17 +1,24 @@
 """The schema: bring a database to what this code needs."""
 
+import asyncio
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
+from models import reader
+
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 
 
-def upgrade(database_url: str) -> None:
-    """Apply every migration that is missing. Two at once wait for each other. Runs its own event loop."""
+def upgrade(database_url: str) -> str | None:
+    """Apply every migration that is missing. Two at once wait for each other. Runs its own event loop.
+
+    Returns what is left for an administrator to do, in one line.
+    """
     command.upgrade(_config(database_url), "head")
+    return asyncio.run(reader.allow(database_url))
 
 
 def head() -> str:

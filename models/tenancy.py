@@ -39,6 +39,12 @@ class Tenant(SQLModel, table=True):
 
     id: UUID = Field(default_factory=new_id, primary_key=True)
     name: str
+    rows_key: UUID = Field(
+        default=None,
+        repr=False,
+        description="secret: who knows it reads the tenant's rows (`models.reader`)",
+        sa_column_kwargs={"server_default": text("gen_random_uuid()")},
+    )
     created_at: datetime = Field(default=None, sa_column_kwargs={"server_default": text("now()")})
 
 

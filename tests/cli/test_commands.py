@@ -228,7 +228,8 @@ async def test_a_file_that_cannot_be_made_is_told_and_nothing_is_left(
 
 
 @pytest.mark.parametrize(
-    "command", ["", "send", "show", "list", "events", "logs", "video", "delete", "retry", "hold", "erase"]
+    "command",
+    ["", "send", "show", "list", "events", "logs", "video", "delete", "retry", "hold", "erase", "sql"],
 )
 async def test_the_exit_status_is_in_the_help(command: str, tapedeck: Tapedeck) -> None:
     assert "Exit status: 0 done" in (await tapedeck(*command.split(), "--help")).out.decode()
