@@ -10,6 +10,7 @@ from playwright.async_api import Error, Worker
 
 from tests.browser.tools import chromium
 from tests.deck import Deck
+from tests.factories import mask_nothing
 from tests.fixtures import read
 
 pytestmark = pytest.mark.timeout(240)  # a browser and a deck start before the first
@@ -45,6 +46,7 @@ def envelope(recording: bytes) -> str:
 
 
 async def test_an_extension_sends_recordings_and_reads_them_back(extension: Worker, deck: Deck) -> None:
+    await mask_nothing(deck.database_url)
     ingest = Client(extension, deck.url, deck.keys.ingest_key)
     reader = Client(extension, deck.url, deck.keys.api_key)
     for name in ("login.json", "everything.json", "flood.json.gz"):
