@@ -13,8 +13,8 @@ from replay.mask import Masker
 from replay.plan import Claims, plan
 from replay.privacy import Masking, Pattern, Privacy, Rules
 from replay.remask import Place, places, remask, remask_payload
+from tests.replay.masking import CARD, META, custom, element, masked, snapshot, text, typed
 from tests.replay.recordings import MIB, decoded, envelope, payload, sidecar_json, stored
-from tests.replay.test_mask import CARD, META, custom, element, masked, snapshot, text, typed
 
 OFF = Privacy(Masking.OFF)
 EVENTS = [
