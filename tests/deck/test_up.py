@@ -64,9 +64,11 @@ async def test_kill_9_leaves_no_process_and_loses_nothing(up: MakeUp) -> None:
     deck = up()
     async with client(await deck.ready()) as http:
         second = await send(http)
-    for process in [*deck.tree(), psutil.Process(deck.process.pid)]:
+    started = deck.tree()
+    for process in [*started, psutil.Process(deck.process.pid)]:
         process.kill()
     await deck.end()
+    await gone(started)
 
     deck = up()
     async with client(await deck.ready()) as http:
