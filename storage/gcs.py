@@ -211,6 +211,9 @@ class GcsStorage:
                 token = self._patiently(partial(step, token), deadline.remaining_s())
         except Taken:
             return self._what_took(target)
+        except Unavailable:
+            deadline.check()  # the last answer gets what time is left: that it timed out tells less
+            raise
         return _stored(copy)
 
     async def delete(self, name: str) -> bool:

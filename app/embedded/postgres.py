@@ -6,7 +6,8 @@ from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
-from app.embedded.lock import is_alive
+import psutil
+
 from app.embedded.places import (
     LOOPBACK,
     EmbeddedError,
@@ -70,13 +71,14 @@ class EmbeddedPostgres(Server):
         half.rename(self.data)
 
     def _before_start(self) -> None:
-        # The lock says that no process of ours is left. A pid that somebody has all the same belongs to a stranger, and
-        # Postgres would wait for him. A pid that nobody has is left to Postgres, which then frees the shared memory
-        # that the file names; only the status must not be taken for the new one's.
+        # The lock says that no process of ours is left. A pid that somebody has all the same belongs to a stranger, or
+        # to our own whose exit status nobody has asked for yet; Postgres would refuse to start beside either. A pid
+        # that nobody has is left to Postgres, which then frees the shared memory that the file names; only the status
+        # must not be taken for the new one's.
         pid_file = self.data / "postmaster.pid"
         with suppress(FileNotFoundError):
             lines = pid_file.read_text().splitlines()
-            if lines and lines[0].isdecimal() and not is_alive(int(lines[0])):
+            if lines and lines[0].isdecimal() and not psutil.pid_exists(int(lines[0])):
                 pid_file.write_text("\n".join(lines[:STATUS_LINE]) + "\n")
             else:
                 pid_file.unlink()

@@ -1,5 +1,6 @@
 """The private Postgres and Valkey."""
 
+import asyncio
 import json
 import os
 import stat
@@ -124,6 +125,21 @@ async def test_a_pid_file_that_names_a_stranger_does_not_stop_postgres(folder: P
             pid_file.write_text("\n".join([str(stranger.pid), *lines[1:]]) + "\n")
             postgres.restart()
             stranger.kill()
+        assert await ask(postgres, "SELECT 1") == 1
+
+
+async def test_a_pid_file_that_names_the_dead_does_not_stop_postgres(folder: Path) -> None:
+    postgres = EmbeddedPostgres(folder / "postgres")
+    with postgres:
+        pid_file = postgres.data / "postmaster.pid"
+        lines = pid_file.read_text().splitlines()
+        postgres.kill()
+        with stranger_of(postgres) as zombie:
+            zombie.kill()
+            while psutil.Process(zombie.pid).status() != psutil.STATUS_ZOMBIE:
+                await asyncio.sleep(0.01)
+            pid_file.write_text("\n".join([str(zombie.pid), *lines[1:]]) + "\n")
+            postgres.restart()
         assert await ask(postgres, "SELECT 1") == 1
 
 
