@@ -23,7 +23,7 @@ from sqlmodel import col
 
 from models.db import Database
 from models.ids import new_id
-from models.job import IMMORTAL, FinishedJob, Job, JobFields, JobKind, JobState
+from models.job import FinishedJob, Job, JobFields, JobKind, JobState
 from models.retry import Again, Dead, Failure, FailureKind, History, Policy, decide
 
 Session: TypeAlias = AsyncSession | AsyncConnection
@@ -183,11 +183,18 @@ async def continue_later(session: AsyncSession, claim: Claim, *, delay_s: float)
 
 
 async def settle(
-    session: AsyncSession, claim_id: UUID, failure: Failure, policy: Policy, *, expired_only: bool = False
+    session: AsyncSession,
+    claim_id: UUID,
+    failure: Failure,
+    policy: Policy,
+    *,
+    immortal: Collection[JobKind],
+    expired_only: bool = False,
 ) -> tuple[JobKind, Again | Dead] | None:
-    """An attempt of a job of some kind ended badly: due again, or dead. None when the claim no longer holds.
+    """An attempt of a job of some kind ended badly: due again, or dead, unless `immortal` names its kind.
 
-    With `expired_only` the lease must be over: that is how the dispatcher takes back what a lost worker held.
+    None when the claim no longer holds. With `expired_only` the lease must be over: that is how the dispatcher takes back
+    what a lost worker held.
     """
     since = func.coalesce(col(Job.outage_since), func.clock_timestamp())
     outage_s = func.extract("epoch", func.clock_timestamp() - since)
@@ -211,7 +218,7 @@ async def settle(
         outages=outages,
         outage_s=float(away_s),
     )
-    verdict = decide(failure, history, policy, immortal=job.kind in IMMORTAL, jitter=random.random())  # noqa: S311  # spreads load, hides nothing
+    verdict = decide(failure, history, policy, immortal=job.kind in immortal, jitter=random.random())  # noqa: S311  # spreads load, hides nothing
     spent = {
         "attempts": history.attempts,
         "losses": history.losses,
