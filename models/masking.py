@@ -20,7 +20,7 @@ from sqlmodel import col
 from models import ledger, lifecycle, mask_request, payload
 from models.db import Database
 from models.deletion import OnHold
-from models.job import Job, JobKind, JobState
+from models.job import Job, JobKind, JobState, Priority
 from models.ledger import Claim, ClaimLost
 from models.object import PutObject, bury, publish
 from models.recording import MaskRequest, Recording, Replay, Status, Tape
@@ -152,7 +152,7 @@ async def commit_masked(db: Database, claim: Claim, masked: Masked) -> None:
             await mask_request.close(session, masked.kept.requests)
             if lifecycle.has_outdated_rows(recording):
                 whose = {"tenant_id": recording.tenant_id, "recording_id": recording.id}
-                await ledger.owe(session, JobKind.RELATE, **whose)
+                await ledger.owe(session, JobKind.RELATE, **whose, priority=Priority.IN_BULK)
         if await mask_request.is_owed(session, recording.id):
             await ledger.continue_later(session, claim, delay_s=0)
         else:

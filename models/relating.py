@@ -17,7 +17,7 @@ from sqlmodel import col
 
 from models import ledger, lifecycle
 from models.db import Database
-from models.job import JobKind
+from models.job import JobKind, Priority
 from models.ledger import Claim, ClaimLost
 from models.recording import Recording, Replay, Status, Tape
 from models.rows import MODELS
@@ -62,9 +62,9 @@ class Origin:
 
 
 async def ask(db: Database, tenant_id: UUID, recording_id: UUID) -> Status | None:
-    """Have rows made of a recording, again if there are some. Returns its status; None when there is no such recording.
+    """Have rows made of a recording, again if there are some: after those that a recording is not ready without.
 
-    Raises NotReady.
+    Returns its status; None when there is no such recording. Raises NotReady.
     """
     async with db.transaction() as session:
         recording = await lifecycle.lock(session, recording_id)
@@ -72,7 +72,8 @@ async def ask(db: Database, tenant_id: UUID, recording_id: UUID) -> Status | Non
             return None
         if recording.tape_name is None:
             raise NotReady(recording.status)
-        await ledger.owe(session, JobKind.RELATE, tenant_id=tenant_id, recording_id=recording_id)
+        whose = {"tenant_id": tenant_id, "recording_id": recording_id}
+        await ledger.owe(session, JobKind.RELATE, **whose, priority=Priority.IN_BULK)
         return recording.status
 
 

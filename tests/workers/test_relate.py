@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from models import deletion, lifecycle, masking, relating
+from models import deletion, ledger, lifecycle, masking, relating
 from models.job import JobKind
 from models.ledger import ClaimLost
 from models.lifecycle import Work
@@ -150,6 +150,19 @@ async def test_another_recording_has_rows_when_its_project_wants_them_or_somebod
         await relate(await work_on(tools, id_), tools)
         assert all_same(await rows.events(tools.db, id_), await tape(tools, id_))
         assert (await found(tools.db, id_)).status is Status.READY
+
+
+async def test_what_a_recording_is_not_ready_without_goes_before_what_was_asked_for(
+    tools: Tools, hand: Deckhand
+) -> None:
+    asked = await processed(tools, hand, source=Source.UPLOAD)
+    await relating.ask(tools.db, hand.tenant_id, asked)
+    waiting = await processed(tools, hand)
+    jobs = [await job_of(tools.db, id_, JobKind.RELATE) for id_ in (waiting, asked)]
+    for job in jobs:
+        async with tools.db.transaction() as session:
+            assert job
+            assert await ledger.ring(session, JobKind.RELATE, room=1, again_s=60) == [job.id]
 
 
 async def test_a_second_run_replaces(tools: Tools, hand: Deckhand) -> None:
