@@ -21,6 +21,7 @@ class JobKind(StrEnum):
     PURGE = "purge"
     MASK = "mask"
     RELATE = "relate"
+    CLOSE = "close"
 
 
 class JobState(StrEnum):
@@ -41,7 +42,7 @@ class JobState(StrEnum):
 
 LIVE = frozenset({JobState.DUE, JobState.RUNNING})
 
-IMMORTAL = frozenset({JobKind.VIDEO_DEADLINE, JobKind.PURGE})
+IMMORTAL = frozenset({JobKind.VIDEO_DEADLINE, JobKind.PURGE, JobKind.CLOSE})
 """Kinds that never die: they are tried again, with capped backoff, until they succeed."""
 
 BESIDE = frozenset({JobKind.MASK})
@@ -54,6 +55,7 @@ PUTS: dict[JobKind, tuple[ObjectKind, ...]] = {
     JobKind.PURGE: (),
     JobKind.MASK: (ObjectKind.TAPE, ObjectKind.SIDECAR),
     JobKind.RELATE: (),
+    JobKind.CLOSE: (),
 }
 """The objects that a job of each kind will put: their rows are written with the claim."""
 
