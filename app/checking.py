@@ -17,7 +17,9 @@ from uuid import UUID
 import msgspec
 import zstandard
 
+from replay.chunk import Chunk, decode_chunk
 from replay.envelope import BadEnvelope, Navigation, decode_upload
+from replay.live import Batch, decode_batch
 from replay.session import Opening, decode_session
 
 T = TypeVar("T")
@@ -54,10 +56,11 @@ class Checked(msgspec.Struct, Generic[T]):
 
 
 class Answer(msgspec.Struct, Generic[T]):
-    """What the child process found: what is to be stored, whose payload follows apart, or why not (`BadEnvelope`)."""
+    """What the child process found: what is to be stored, whose payload follows apart, or why not
+    (the faults of a `BadEnvelope`)."""
 
     checked: Checked[T] | None = None
-    refusal: tuple[str, str | None] | None = None
+    refusal: list[tuple[str | None, str]] = []
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,9 @@ def _read_upload(body: bytearray) -> tuple[Head, Sequence[bytearray]]:
 
 UPLOAD = Format("upload", Head, _read_upload)
 SESSION = Format("session", Opening, decode_session, b"save-replay ")
-FORMATS: dict[str, Format[Any]] = {format_.name: format_ for format_ in (UPLOAD, SESSION)}
+BATCH = Format("batch", Batch, decode_batch, b"ingest ")
+CHUNK = Format("chunk", Chunk, decode_chunk, b"chunk ")
+FORMATS: dict[str, Format[Any]] = {format_.name: format_ for format_ in (UPLOAD, SESSION, BATCH, CHUNK)}
 
 
 def check(body: bytearray, format_: Format[T], *, digest: bool) -> Checked[T]:
@@ -116,7 +121,7 @@ def main(length: int, name: str, digest: bool) -> None:
     try:
         checked = check(body, FORMATS[name], digest=digest)
     except BadEnvelope as error:
-        answer, payload = Answer[Any](refusal=(error.message, error.field)), b""
+        answer, payload = Answer[Any](refusal=error.faults), b""
     except MemoryError:
         sys.exit(OUT_OF_MEMORY)
     else:

@@ -148,9 +148,14 @@ class ApiError(Exception):
 
 def invalid(field: str | None, message: str) -> ApiError:
     """A 400 that names the field, or none when the whole body is wrong."""
-    if field is None:
-        return ApiError(Code.VALIDATION_ERROR, message)
-    return ApiError(Code.VALIDATION_ERROR, f"{field}: {message}", errors=[(field, message)])
+    return invalid_fields([(field, message)])
+
+
+def invalid_fields(faults: Sequence[tuple[str | None, str]]) -> ApiError:
+    """The same for several (field, message) pairs."""
+    detail = "; ".join(f"{field}: {message}" if field else message for field, message in faults)
+    errors = [(field, message) for field, message in faults if field]
+    return ApiError(Code.VALIDATION_ERROR, detail, errors=errors)
 
 
 def not_found() -> ApiError:

@@ -13,7 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from app.checking import OUT_OF_MEMORY, Answer, Checked, Format, check
-from app.errors import ApiError, Code, invalid
+from app.errors import ApiError, Code, invalid_fields
 from replay.envelope import BadEnvelope
 
 INLINE_BYTES = 64 * 1024  # up to here the detour through a thread costs more than it brings
@@ -42,7 +42,7 @@ async def check_body(
         async with apart, asyncio.timeout(APART_S):
             return await _check_apart(body, format_, digest=digest)
     except BadEnvelope as error:
-        raise invalid(error.field, error.message) from None
+        raise invalid_fields(error.faults) from None
 
 
 def _is_crowded(body: bytearray) -> bool:
@@ -79,7 +79,7 @@ async def _check_apart(body: bytearray, format_: Format[T], *, digest: bool) -> 
         raise ApiError(Code.PAYLOAD_TOO_LARGE, detail)
     found = msgspec.json.decode(answer, type=Answer[format_.head])  # type: ignore[name-defined]  # its type at run time
     if found.checked is None:
-        raise BadEnvelope(*(found.refusal or ("cannot be read", None)))
+        raise BadEnvelope.of(found.refusal or [(None, "cannot be read")])
     checked: Checked[T] = found.checked
     checked.payload = payload
     return checked

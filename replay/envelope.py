@@ -5,6 +5,7 @@ wrong inside one of them is found, counted and kept when the payload is planned 
 """
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
@@ -26,12 +27,24 @@ _EVENT_STARTS = {_OBJECT, ord('"')}
 
 
 class BadEnvelope(Exception):
-    """A body that is refused. `field` is its path (`events[3]`, `navigations[0].url`), None when it is the whole body."""
+    """A body that is refused. `field` is its path (`events[3]`, `navigations[0].url`), None when it is the whole body.
+
+    `faults` are (field, message) pairs: that one, and others that were found with it.
+    """
 
     def __init__(self, message: str, field: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.field = field
+        self.faults: list[tuple[str | None, str]] = [(field, message)]
+
+    @classmethod
+    def of(cls, faults: Sequence[tuple[str | None, str]]) -> "BadEnvelope":
+        """The refusal for all of these."""
+        field, message = faults[0]
+        bad = cls(message, field)
+        bad.faults = list(faults)
+        return bad
 
 
 class Navigation(msgspec.Struct):
@@ -107,9 +120,9 @@ def decode_accepted(body: bytes | bytearray | memoryview) -> Envelope:
     try:
         sent = surrogates.decode(_decoder, body)
     except msgspec.ValidationError as error:
-        raise _wrong_type(error) from None
+        raise wrong_type(error) from None
     except msgspec.DecodeError as error:
-        raise _malformed(error, len(body)) from None
+        raise malformed(error, len(body)) from None
     except RecursionError:
         raise BadEnvelope("nested too deeply") from None
     started_at = _timestamp("started_at", sent.started_at)
@@ -144,7 +157,8 @@ def decode_accepted(body: bytes | bytearray | memoryview) -> Envelope:
     )
 
 
-def _wrong_type(error: msgspec.ValidationError) -> BadEnvelope:
+def wrong_type(error: msgspec.ValidationError) -> BadEnvelope:
+    """The refusal of a body for what its decoder found wrong with a field."""
     message, _, path = str(error).replace("`", "'").partition(" - at '$")
     field = path.removesuffix("'").lstrip(".")
     if missing := _MISSING.match(message):
@@ -152,7 +166,8 @@ def _wrong_type(error: msgspec.ValidationError) -> BadEnvelope:
     return BadEnvelope(message, field or None)
 
 
-def _malformed(error: msgspec.DecodeError, length: int) -> BadEnvelope:
+def malformed(error: msgspec.DecodeError, length: int) -> BadEnvelope:
+    """The refusal of a body of so many bytes that is no JSON."""
     found = _OFFSET.match(str(error))
     reason, offset = (found[1], found[2]) if found else (str(error), None)
     if offset is None:
