@@ -83,7 +83,6 @@ from replay.relations.mutations import (
     TextMutation,
 )
 from replay.relations.nodes import SerializedNode, SerializedNodeAttribute, SerializedNodeChild
-from replay.relations.replays import Replay, replay_row
 from replay.relations.styles import AdoptedStyleSheet, StyleDeclaration, StyleSheetRule
 from replay.relations.values import dump, parse
 
@@ -92,7 +91,6 @@ Row = tuple[Any, ...]
 TABLES: tuple[Table, ...] = tuple(
     table(row)
     for row in (
-        Replay,
         Event,
         MetaEvent,
         FullSnapshotEvent,
@@ -131,7 +129,7 @@ TABLES: tuple[Table, ...] = tuple(
     )
 )
 
-__all__ = ["TABLES", "Replay", "Row", "decompose", "log_of", "log_rows", "recompose", "replay_row"]
+__all__ = ["TABLES", "Row", "decompose", "log_of", "log_rows", "recompose"]
 
 
 def decompose(event_no: int, event: bytes | Raw) -> Iterator[Row]:
