@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from models import lifecycle, payload, queries
+from models import payload, processing, queries
 from models.ledger import ClaimLost
-from models.lifecycle import Processed, Work
+from models.lifecycle import Work
 from models.object import ObjectKind
+from models.processing import Processed
 from models.recording import Recording, Source
 from replay.findings import Warning, from_chunks  # noqa: A004 - API.md's word
 from replay.mask import Masker, masker_of
@@ -43,7 +44,7 @@ async def process(work: Work, tools: Tools) -> None:
                 lambda: _plan(compressed, claims, masker, spool, max_bytes, missing)
             )
         await spool.put(tools)
-    await lifecycle.commit_processed(tools.db, work.claim, processed)
+    await processing.commit_processed(tools.db, work.claim, processed)
 
 
 def _claims(recording: Recording) -> Claims:
