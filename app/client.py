@@ -1,9 +1,8 @@
-"""A deck's recordings API, for commands: `httpx`, patience, and errors that say what to do.
+"""A deck's recordings API, for commands: `httpx`, patience (`app.patience`), and errors that say what to do.
 
 Blocking: a command does one thing at a time, and a person waits for it.
 """
 
-import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,9 +13,10 @@ from uuid import UUID
 import httpx
 import msgspec
 
-from app.answers import HINTS, NO_HINTS, decoded, refused, retry_after_s, unbroken
+from app.answers import HINTS, NO_HINTS, decoded, retry_after_s, unbroken
 from app.answers import Refused as Refused
 from app.answers import Unreachable as Unreachable
+from app.patience import Patience
 from app.recording_file import Upload
 from replay.privacy import Rules
 
@@ -28,9 +28,7 @@ HOLD_S = 20  # how long one request for a status may wait for its change
 
 _CHUNK = 64 * 1024
 _TIMEOUT = httpx.Timeout(60, connect=5)
-_FIRST_DELAY_S, _MAX_DELAY_S, _POLL_S = 0.25, 10.0, 1.0
-_BUSY = (429, 502, 503, 504)
-_BUSY_CODES = ("idempotency_in_progress",)
+_POLL_S = 1.0
 
 
 class Created(NamedTuple):
@@ -55,8 +53,7 @@ class _Page(msgspec.Struct):
 class Client:
     """One deck and one API key. Use as a context manager. Every method raises Refused and Unreachable.
 
-    `patience_s`: how long the deck may be away (connection refused or lost) or busy (429, 503) before a request gives
-    up. `on_wait` hears why it waits, and for how many seconds. Every request may be sent twice: none has its effect twice.
+    `patience_s` and `on_wait` are as `app.patience` has them. Every request may be sent twice: none has its effect twice.
     """
 
     def __init__(
@@ -69,9 +66,7 @@ class Client:
             timeout=_TIMEOUT,
             trust_env=not _is_loopback(url),  # a company's proxy knows nothing of this machine
         )
-        self._patience_s = patience_s
-        self._on_wait = on_wait
-        self._away_since: float | None = None
+        self._patience = Patience(patience_s, on_wait)
 
     def __enter__(self) -> Self:
         return self
@@ -95,7 +90,7 @@ class Client:
         """PUT a video to its upload URL, straight to storage. Refused also when that URL has expired."""
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
         with _for_storage(url) as http:
-            self._ask(http, "PUT", url, headers=headers, content=lambda: _from_start(video, progress))
+            self._ask_storage(http, "PUT", url, headers=headers, content=lambda: _from_start(video, progress))
 
     def video_upload_url(self, recording_id: UUID) -> str:
         """A fresh URL for the video of a recording."""
@@ -111,7 +106,7 @@ class Client:
         """The chunks of a recording's video, straight from storage."""
         url = self._send("GET", f"/{recording_id}/video", redirect=True).headers["Location"]
         with _for_storage(url) as http:
-            answer = self._ask(http, "GET", url, stream=True)
+            answer = self._ask_storage(http, "GET", url, stream=True)
             try:
                 yield unbroken(answer)
             finally:
@@ -196,12 +191,12 @@ class Client:
     def erase(self, subject: Mapping[str, str], *, dry_run: bool = False) -> dict[str, Any]:
         """Ask for an erasure of this subject; with `dry_run` what it would find."""
         request = {**subject, "dry_run": dry_run}
-        return decoded(self._ask(self._http, "POST", ERASURES, json=request), dict[str, Any])
+        return decoded(self._ask("POST", ERASURES, json=request), dict[str, Any])
 
     def erasure(self, erasure_id: UUID, cursor: str | None = None) -> dict[str, Any]:
         """How far an erasure is; once it is done its certificate, with the page of recordings from `cursor` on."""
         params = {"cursor": cursor} if cursor else {}
-        answer = self._ask(self._http, "GET", f"{ERASURES}/{erasure_id}", params=params)
+        answer = self._ask("GET", f"{ERASURES}/{erasure_id}", params=params)
         return decoded(answer, dict[str, Any])
 
     def retry(self, recording_id: UUID) -> None:
@@ -217,54 +212,14 @@ class Client:
             answer.close()
 
     def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
-        return self._ask(self._http, method, API + path, **request)
+        return self._ask(method, API + path, **request)
 
-    def _ask(
-        self,
-        http: httpx.Client,
-        method: str,
-        url: str,
-        *,
-        content: Callable[[], Iterator[bytes]] | None = None,
-        stream: bool = False,
-        redirect: bool = False,
-        **request: Any,
-    ) -> httpx.Response:
-        """The answer to a request, which is made anew for each attempt; its body is read unless it is to `stream`.
+    def _ask(self, method: str, url: str, **request: Any) -> httpx.Response:
+        return self._patience.ask(self._http, method, url, who=self.url, hints=HINTS, **request)
 
-        `redirect`: that is what is wanted.
-        """
-        ours = http is self._http
-        delay_s = _FIRST_DELAY_S
-        while True:
-            body = content() if content else None
-            try:
-                answer = http.send(http.build_request(method, url, content=body, **request), stream=True)
-                if not (stream and answer.is_success):
-                    answer.read()
-            except httpx.RequestError as error:
-                where = self.url if ours else f"storage at {httpx.URL(url).host}"
-                reason, pause_s = f"cannot reach {where}: {error or type(error).__name__}", None
-            else:
-                if answer.is_success or (redirect and answer.has_redirect_location):
-                    self._away_since = None
-                    return answer
-                no = refused(answer, HINTS if ours else NO_HINTS)
-                if answer.status_code not in _BUSY and no.code not in _BUSY_CODES:
-                    self._away_since = None
-                    raise no
-                reason, pause_s = str(no), retry_after_s(answer)
-            self._wait(reason, pause_s if pause_s is not None else delay_s * random.uniform(0.5, 1))  # noqa: S311 (jitter)
-            delay_s = min(2 * delay_s, _MAX_DELAY_S)
-
-    def _wait(self, reason: str, seconds: float) -> None:
-        now = time.monotonic()
-        if self._away_since is None:
-            self._away_since = now
-        if now + seconds > self._away_since + self._patience_s:
-            raise Unreachable(reason)
-        self._on_wait(reason, seconds)
-        time.sleep(seconds)
+    def _ask_storage(self, http: httpx.Client, method: str, url: str, **request: Any) -> httpx.Response:
+        who = f"storage at {httpx.URL(url).host}"
+        return self._patience.ask(http, method, url, who=who, hints=NO_HINTS, **request)
 
 
 class _Made(msgspec.Struct):
