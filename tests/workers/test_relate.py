@@ -234,6 +234,24 @@ async def test_a_worker_that_froze_while_it_copied_holds_nobody_up(
     assert all_same(await rows.events(tools.db, id_), await tape(tools, id_))
 
 
+async def test_a_recording_is_locked_by_nobody_while_its_rows_are_copied(
+    tools: Tools, hand: Deckhand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id_ = await related(tools, hand)  # so that there are rows to replace
+    await relating.ask(tools.db, hand.tenant_id, id_)
+    locked = []
+
+    async def lock_it() -> None:
+        async with tools.db.transaction() as session:
+            for table in ("recording", "job", "replay"):
+                wanted = f"SELECT count(*) FROM (SELECT 1 FROM {table} FOR UPDATE NOWAIT) AS one"
+                locked.append((await session.execute(text(wanted))).scalar_one())
+
+    await on_first_copy(monkeypatch, lock_it, after=True)
+    await relate(await work_on(tools, id_), tools)
+    assert locked == [1, 1, 1]
+
+
 async def test_a_job_that_is_cancelled_leaves_nothing(
     tools: Tools, hand: Deckhand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
