@@ -8,6 +8,7 @@ from sqlalchemy import text
 
 from models import deletion, ledger, lifecycle, payload, processing, queries, sweep
 from models.db import Database
+from models.job import Priority
 from models.ledger import ClaimLost
 from models.lifecycle import NotFailed, PayloadExpired, Work
 from models.object import ObjectKind
@@ -258,12 +259,12 @@ async def test_a_rung_job_is_rung_again_only_later(database: Database, hand: Dec
     job = await job_of(database, id_)
     assert job
     async with database.transaction() as session:
-        assert await ledger.ring(session, job.kind, room=10, again_s=60) == [job.id]
+        assert await ledger.ring(session, job.kind, Priority.AWAITED, room=10, again_s=60) == [job.id]
     async with database.transaction() as session:
-        assert await ledger.ring(session, job.kind, room=10, again_s=60) == []
+        assert await ledger.ring(session, job.kind, Priority.AWAITED, room=10, again_s=60) == []
         await session.execute(text("UPDATE job SET ring_at = now()"))
     async with database.transaction() as session:
-        assert await ledger.ring(session, job.kind, room=10, again_s=60) == [job.id]
+        assert await ledger.ring(session, job.kind, Priority.AWAITED, room=10, again_s=60) == [job.id]
 
 
 async def test_two_dispatchers_ring_for_different_jobs(database: Database, hand: Deckhand) -> None:
@@ -271,8 +272,8 @@ async def test_two_dispatchers_ring_for_different_jobs(database: Database, hand:
         await accepted(database, hand)
     kind = (await job_of(database, await accepted(database, hand))).kind  # type: ignore[union-attr]
     async with database.transaction() as one, database.transaction() as other:
-        first = await ledger.ring(one, kind, room=6, again_s=60)
-        second = await ledger.ring(other, kind, room=6, again_s=60)
+        first = await ledger.ring(one, kind, Priority.AWAITED, room=6, again_s=60)
+        second = await ledger.ring(other, kind, Priority.AWAITED, room=6, again_s=60)
     assert len(first) == 6
     assert len(second) == 5
     assert not set(first) & set(second)

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from models import deletion, ledger, lifecycle, masking, relating
-from models.job import JobKind
+from models.job import JobKind, Priority
 from models.ledger import ClaimLost
 from models.lifecycle import Work
 from models.masking import Progress
@@ -158,11 +158,11 @@ async def test_what_a_recording_is_not_ready_without_goes_before_what_was_asked_
     asked = await processed(tools, hand, source=Source.UPLOAD)
     await relating.ask(tools.db, hand.tenant_id, asked)
     waiting = await processed(tools, hand)
-    jobs = [await job_of(tools.db, id_, JobKind.RELATE) for id_ in (waiting, asked)]
-    for job in jobs:
+    for id_, priority in ((waiting, Priority.AWAITED), (asked, Priority.IN_BULK)):
+        job = await job_of(tools.db, id_, JobKind.RELATE)
+        assert job
         async with tools.db.transaction() as session:
-            assert job
-            assert await ledger.ring(session, JobKind.RELATE, room=1, again_s=60) == [job.id]
+            assert await ledger.ring(session, JobKind.RELATE, priority, room=9, again_s=60) == [job.id]
 
 
 async def test_a_second_run_replaces(tools: Tools, hand: Deckhand) -> None:
