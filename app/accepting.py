@@ -1,13 +1,22 @@
-"""Accepting what was checked, once: what the APIs that take recordings have in common."""
+"""Accepting, once: what the doors that take recordings have in common.
 
-from typing import Annotated, Any
+A door reads and checks a body (`checked_body`), accepts what it says while the body is still counted (`accept_checked`), and
+answers with `answer_headers`. `ERRORS` are what it may answer instead.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any, TypeVar
 
 import structlog
 from litestar.params import HeaderParameter
 
-from app.checking import Checked
+from app.auth import ApiRequest
+from app.bodies import read_body
+from app.checking import Checked, Format
 from app.errors import POLL_AGAIN_S, ApiError, Code, invalid
-from app.services import Services
+from app.services import Services, services_of
+from app.uploads import check_body
 from models.accept import (
     Accepted,
     Idempotency,
@@ -18,7 +27,20 @@ from models.accept import (
     accept,
 )
 
+RECORDINGS = "/api/v1/recordings"
 IDEMPOTENCY_KEY_MAX = 255
+ERRORS = (
+    Code.VALIDATION_ERROR,
+    Code.REQUEST_TIMEOUT,
+    Code.IDEMPOTENCY_IN_PROGRESS,
+    Code.PAYLOAD_TOO_LARGE,
+    Code.UNSUPPORTED_ENCODING,
+    Code.IDEMPOTENCY_KEY_REUSED,
+    Code.RATE_LIMITED,
+    Code.OVERLOADED,
+)
+
+T = TypeVar("T")
 
 IdempotencyKey = Annotated[
     str | None,
@@ -29,10 +51,15 @@ IdempotencyKey = Annotated[
 ]
 
 
-def check_key(key: str | None) -> None:
-    """Raise ApiError unless this is an Idempotency-Key, or none."""
+@asynccontextmanager
+async def checked_body(request: ApiRequest, format_: Format[T], key: str | None) -> AsyncIterator[Checked[T]]:
+    """The body, checked, with a digest if it comes with an Idempotency-Key. It counts against the process's budget until
+    the block ends. Raises ApiError."""
     if key is not None and not 0 < len(key) <= IDEMPOTENCY_KEY_MAX:
         raise invalid("Idempotency-Key", f"must have 1 to {IDEMPOTENCY_KEY_MAX} characters")
+    services = services_of(request)
+    async with read_body(request.receive, request.headers, services.limits, services.budget) as body:
+        yield await check_body(body, format_, services.apart, digest=key is not None)
 
 
 async def accept_checked(
@@ -60,3 +87,11 @@ async def accept_checked(
     structlog.contextvars.bind_contextvars(recording_id=str(accepted.id))
     services.doorbell.ring()
     return accepted
+
+
+def answer_headers(accepted: Accepted) -> dict[str, str]:
+    """Where the recording is, and whether this is the answer to an earlier request."""
+    headers = {"Location": f"{RECORDINGS}/{accepted.id}"}
+    if accepted.replayed:
+        headers["Idempotency-Replayed"] = "true"
+    return headers

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from litestar import Request
 from litestar.connection import ASGIConnection
+from litestar.datastructures import State
 from litestar.handlers import BaseRouteHandler
 from litestar.types import Guard
 
@@ -54,6 +56,9 @@ class Caller:
     def made(self, recording: Recording) -> bool:
         """Whether a recording came with the same key, or from the same user without any."""
         return (recording.api_key_id, recording.user_id) == (self.api_key_id, self.user_id)
+
+
+ApiRequest = Request[Any, Caller, State]
 
 
 def needs(*scopes: Scope) -> Guard:

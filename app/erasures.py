@@ -10,7 +10,7 @@ from litestar.params import FromPath, QueryParameter
 from msgspec import Meta
 
 from app import examples, openapi
-from app.auth import Caller, needs
+from app.auth import ApiRequest, Caller, needs
 from app.bodies import read_body
 from app.erasure_documents import (
     PAGE_MAX,
@@ -20,7 +20,6 @@ from app.erasure_documents import (
     document_of,
 )
 from app.errors import POLL_AGAIN_S, ApiError, Code, invalid
-from app.recordings import ApiRequest
 from app.services import Services, services_of
 from models import erasure, queries
 from models.erasure import Progress, Subject

@@ -7,10 +7,10 @@ from litestar import Response, delete, get, put
 from litestar.params import FromPath
 
 from app import openapi
-from app.auth import needs
+from app.auth import ApiRequest, needs
 from app.documents import Hold, timestamp
 from app.errors import Code, not_found
-from app.recordings import CACHING, ApiRequest, visible
+from app.recordings import CACHING, visible
 from app.services import services_of
 from models import deletion
 from models.tenancy import Scope

@@ -14,13 +14,13 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
 
 from app import examples, openapi
-from app.auth import needs
+from app.auth import ApiRequest, needs
 from app.bodies import read_body
 from app.documents import MaskDryRun, MaskingDocument
 from app.errors import POLL_AGAIN_S, Code, invalid, not_found, on_hold
 from app.mask_trial import try_masking
 from app.openapi_complete import Shown
-from app.recordings import PATH, ApiRequest
+from app.recordings import PATH
 from app.services import services_of
 from models import masking
 from models.deletion import OnHold

@@ -18,11 +18,11 @@ from litestar.params import FromPath, HeaderParameter, QueryParameter
 from litestar.response import Stream
 
 from app import openapi
-from app.auth import needs
+from app.auth import ApiRequest, needs
 from app.conditions import choose_encoding, choose_media_type, etag_of, matches
 from app.documents import LogsDocument
 from app.errors import POLL_AGAIN_S, RETRY_SOON_S, ApiError, Code, not_found
-from app.recordings import ApiRequest, not_modified
+from app.recordings import not_modified
 from app.services import Services, services_of
 from models import queries
 from models.queries import Playable

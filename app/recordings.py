@@ -7,14 +7,12 @@ from uuid import UUID
 
 import msgspec
 import structlog
-from litestar import Request, Response, delete, get, post
-from litestar.datastructures import State
+from litestar import Response, delete, get, post
 from litestar.params import FromPath, FromQuery, HeaderParameter, QueryParameter
 
 from app import openapi
-from app.accepting import IdempotencyKey, accept_checked, check_key
-from app.auth import Caller, needs
-from app.bodies import read_body
+from app.accepting import ERRORS, RECORDINGS, IdempotencyKey, accept_checked, answer_headers, checked_body
+from app.auth import ApiRequest, Caller, needs
 from app.checking import UPLOAD, Head
 from app.conditions import etag_of, matches, wait_seconds
 from app.confirmation import Confirmation, confirm_upload
@@ -30,7 +28,6 @@ from app.documents import (
 from app.errors import POLL_AGAIN_S, ApiError, Code, invalid, not_found, on_hold
 from app.presigned import upload_url
 from app.services import Services, services_of
-from app.uploads import check_body
 from models import deletion, lifecycle, queries, video
 from models.accept import Accepted, NewRecording
 from models.db import Database
@@ -42,10 +39,9 @@ from models.video import NotAwaited
 from replay.mask import masker_of
 from storage.protocol import StorageError
 
-PATH = "/api/v1/recordings"
+PATH = RECORDINGS
 CACHING = {"Cache-Control": "private, no-cache", "Vary": "Authorization, X-API-Key, X-SeeStack-Key, Cookie"}
 
-ApiRequest = Request[Any, Caller, State]
 FilterText = Annotated[str | None, QueryParameter(max_length=500, pattern=r"^[^\x00]*$")]
 
 
@@ -54,17 +50,7 @@ FilterText = Annotated[str | None, QueryParameter(max_length=500, pattern=r"^[^\
     guards=[needs(Scope.INGEST)],
     request_max_body_size=None,
     operation_class=openapi.CREATE,
-    responses=openapi.problems(
-        Code.VALIDATION_ERROR,
-        Code.PROJECT_NOT_FOUND,
-        Code.REQUEST_TIMEOUT,
-        Code.IDEMPOTENCY_IN_PROGRESS,
-        Code.PAYLOAD_TOO_LARGE,
-        Code.UNSUPPORTED_ENCODING,
-        Code.IDEMPOTENCY_KEY_REUSED,
-        Code.RATE_LIMITED,
-        Code.OVERLOADED,
-    ),
+    responses=openapi.problems(*ERRORS, Code.PROJECT_NOT_FOUND),
 )
 async def create_recording(
     request: ApiRequest,
@@ -72,19 +58,14 @@ async def create_recording(
 ) -> Response[Created]:
     """Accept a recording. It is durable when the answer comes, and processed soon after."""
     services, caller = services_of(request), request.auth
-    check_key(idempotency_key)
-    async with read_body(request.receive, request.headers, services.limits, services.budget) as body:
-        upload = await check_body(body, UPLOAD, services.apart, digest=idempotency_key is not None)
+    async with checked_body(request, UPLOAD, idempotency_key) as upload:
         new = await _new_recording(services.db, caller, upload.head)
         accepted = await accept_checked(services, new, upload, idempotency_key)
-    headers = {"Location": f"{PATH}/{accepted.id}"}
-    if accepted.replayed:
-        headers["Idempotency-Replayed"] = "true"
     created = Created(accepted.id, "uploading")
     if upload_name := await _upload_name(services, caller, new, accepted):
         url = upload_url(services, upload_name)
         created = Created(accepted.id, "uploading", url.video_upload_url, url.video_upload_expires_at)
-    return Response(created, headers=headers)
+    return Response(created, headers=answer_headers(accepted))
 
 
 @get(

@@ -7,10 +7,10 @@ from litestar import Response, post
 from litestar.params import FromPath
 
 from app import openapi
-from app.auth import needs
+from app.auth import ApiRequest, needs
 from app.documents import Relating
 from app.errors import POLL_AGAIN_S, ApiError, Code, not_found
-from app.recordings import PATH, ApiRequest
+from app.recordings import PATH
 from app.services import services_of
 from models import relating
 from models.recording import Status

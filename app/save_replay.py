@@ -9,15 +9,10 @@ import msgspec
 from litestar import Response, post
 
 from app import openapi
-from app.accepting import IdempotencyKey, accept_checked, check_key
-from app.auth import Caller, needs
-from app.bodies import read_body
+from app.accepting import ERRORS, IdempotencyKey, accept_checked, answer_headers, checked_body
+from app.auth import ApiRequest, Caller, needs
 from app.checking import SESSION
-from app.errors import Code
-from app.recordings import PATH as RECORDINGS
-from app.recordings import ApiRequest
 from app.services import services_of
-from app.uploads import check_body
 from app.user_agent import client_of_user_agent
 from models.accept import NewRecording, NewReplay
 from models.recording import Source
@@ -43,31 +38,15 @@ class Saved(msgspec.Struct):
     security=openapi.SECURITY,
     request_max_body_size=None,
     operation_class=openapi.SAVE_REPLAY,
-    responses=openapi.messages(
-        Code.VALIDATION_ERROR,
-        Code.REQUEST_TIMEOUT,
-        Code.IDEMPOTENCY_IN_PROGRESS,
-        Code.PAYLOAD_TOO_LARGE,
-        Code.UNSUPPORTED_ENCODING,
-        Code.IDEMPOTENCY_KEY_REUSED,
-        Code.RATE_LIMITED,
-        Code.OVERLOADED,
-    ),
+    responses=openapi.messages(*ERRORS),
 )
 async def save_replay(request: ApiRequest, idempotency_key: IdempotencyKey = None) -> Response[Saved]:
     """Accept a complete session. It is durable when the answer comes, and processed soon after."""
-    services = services_of(request)
-    check_key(idempotency_key)
-    async with read_body(request.receive, request.headers, services.limits, services.budget) as body:
-        checked = await check_body(body, SESSION, services.apart, digest=idempotency_key is not None)
-        opening = checked.head
-        client = await _client(request, opening.client)
-        new, replay = _new(request.auth, opening, client)
-        accepted = await accept_checked(services, new, checked, idempotency_key, replay=replay)
-    headers = {"Location": f"{RECORDINGS}/{accepted.id}"}
-    if accepted.replayed:
-        headers["Idempotency-Replayed"] = "true"
-    return Response(Saved("Recording saved successfully", accepted.id), headers=headers)
+    async with checked_body(request, SESSION, idempotency_key) as checked:
+        client = await _client(request, checked.head.client)
+        new, replay = _new(request.auth, checked.head, client)
+        accepted = await accept_checked(services_of(request), new, checked, idempotency_key, replay=replay)
+    return Response(Saved("Recording saved successfully", accepted.id), headers=answer_headers(accepted))
 
 
 async def _client(request: ApiRequest, said: Client) -> Client:

@@ -11,12 +11,12 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 
 from app import openapi
-from app.auth import needs
+from app.auth import ApiRequest, needs
 from app.confirmation import Confirmation, confirm_upload
 from app.documents import RecordingDocument, RecordingStatus, UploadUrl
 from app.errors import POLL_AGAIN_S, ApiError, Code, not_found
 from app.presigned import upload_url, video_url
-from app.recordings import ApiRequest, document_for, visible
+from app.recordings import document_for, visible
 from app.services import services_of
 from models import lifecycle, video
 from models.recording import Recording, Status

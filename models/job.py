@@ -1,7 +1,7 @@
 """Jobs: each is one step owed to a recording, a row in Postgres. Only `models.ledger` changes a row."""
 
 from datetime import datetime
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from uuid import UUID
 
 from sqlalchemy import Index, SmallInteger, text
@@ -39,6 +39,13 @@ class JobState(StrEnum):
     CANCELLED = "cancelled"  # in history only: its recording was deleted, or what it was for has come or gone
 
 
+class Priority(IntEnum):
+    """Which of the due jobs of a kind are rung for first: the lower."""
+
+    AWAITED = 0
+    IN_BULK = 10  # asked for by thousands, while others wait for one
+
+
 LIVE = frozenset({JobState.DUE, JobState.RUNNING})
 
 IMMORTAL = frozenset({JobKind.VIDEO_DEADLINE, JobKind.PURGE})
@@ -68,7 +75,9 @@ class JobFields(SQLModel):
     )
     tenant_id: UUID
     recording_id: UUID
-    priority: int = Field(default=0, sa_type=SmallInteger, sa_column_kwargs={"server_default": "0"})
+    priority: int = Field(
+        default=Priority.AWAITED, sa_type=SmallInteger, sa_column_kwargs={"server_default": "0"}
+    )
     attempts: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     losses: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     outages: int = Field(default=0, sa_column_kwargs={"server_default": "0"})

@@ -23,7 +23,7 @@ from sqlmodel import col
 
 from models.db import Database
 from models.ids import new_id
-from models.job import IMMORTAL, FinishedJob, Job, JobFields, JobKind, JobState
+from models.job import FinishedJob, Job, JobFields, JobKind, JobState, Priority
 from models.retry import Again, Dead, Failure, FailureKind, History, Policy, decide
 
 Session: TypeAlias = AsyncSession | AsyncConnection
@@ -58,24 +58,37 @@ class Claim:
 
 
 async def add(
-    session: AsyncSession, kind: JobKind, *, tenant_id: UUID, recording_id: UUID, delay_s: float = 0
+    session: AsyncSession,
+    kind: JobKind,
+    *,
+    tenant_id: UUID,
+    recording_id: UUID,
+    delay_s: float = 0,
+    priority: Priority = Priority.AWAITED,
 ) -> None:
     """Owe a recording a job, due after `delay_s`. Does nothing when a live one of this kind is there."""
     due_at = func.now() + timedelta(seconds=delay_s)
     whose = {"tenant_id": tenant_id, "recording_id": recording_id}
     await session.execute(
         insert(Job)
-        .values(id=new_id(), kind=kind, state=JobState.DUE, due_at=due_at, **whose)
+        .values(id=new_id(), kind=kind, state=JobState.DUE, due_at=due_at, priority=priority, **whose)
         .on_conflict_do_nothing(
             index_elements=["recording_id", "kind"], index_where=text("state IN ('due', 'running')")
         )
     )
 
 
-async def owe(session: AsyncSession, kind: JobKind, *, tenant_id: UUID, recording_id: UUID) -> None:
+async def owe(
+    session: AsyncSession,
+    kind: JobKind,
+    *,
+    tenant_id: UUID,
+    recording_id: UUID,
+    priority: Priority = Priority.AWAITED,
+) -> None:
     """As `add`, due now; one that died before is tried again instead."""
     if not await revive(session, recording_id, kind):
-        await add(session, kind, tenant_id=tenant_id, recording_id=recording_id)
+        await add(session, kind, tenant_id=tenant_id, recording_id=recording_id, priority=priority)
 
 
 async def kinds_to_ring(db: Database) -> Sequence[JobKind]:
@@ -86,7 +99,7 @@ async def kinds_to_ring(db: Database) -> Sequence[JobKind]:
 
 
 async def ring(session: AsyncSession, kind: JobKind, *, room: int, again_s: float) -> Sequence[UUID]:
-    """Take up to `room` due jobs that nobody rang for in the last `again_s` seconds, the longest due first.
+    """Take up to `room` due jobs that nobody rang for in the last `again_s` seconds: by priority, the longest due first.
 
     The caller commits, then sends their ids. A ring that is lost on the way is repeated.
     """
@@ -183,11 +196,18 @@ async def continue_later(session: AsyncSession, claim: Claim, *, delay_s: float)
 
 
 async def settle(
-    session: AsyncSession, claim_id: UUID, failure: Failure, policy: Policy, *, expired_only: bool = False
+    session: AsyncSession,
+    claim_id: UUID,
+    failure: Failure,
+    policy: Policy,
+    *,
+    immortal: Collection[JobKind],
+    expired_only: bool = False,
 ) -> tuple[JobKind, Again | Dead] | None:
-    """An attempt of a job of some kind ended badly: due again, or dead. None when the claim no longer holds.
+    """An attempt of a job of some kind ended badly: due again, or dead, unless `immortal` names its kind.
 
-    With `expired_only` the lease must be over: that is how the dispatcher takes back what a lost worker held.
+    None when the claim no longer holds. With `expired_only` the lease must be over: that is how the dispatcher takes back
+    what a lost worker held.
     """
     since = func.coalesce(col(Job.outage_since), func.clock_timestamp())
     outage_s = func.extract("epoch", func.clock_timestamp() - since)
@@ -211,7 +231,7 @@ async def settle(
         outages=outages,
         outage_s=float(away_s),
     )
-    verdict = decide(failure, history, policy, immortal=job.kind in IMMORTAL, jitter=random.random())  # noqa: S311  # spreads load, hides nothing
+    verdict = decide(failure, history, policy, immortal=job.kind in immortal, jitter=random.random())  # noqa: S311  # spreads load, hides nothing
     spent = {
         "attempts": history.attempts,
         "losses": history.losses,

@@ -25,7 +25,7 @@ from sqlmodel import col
 from models import ledger, mask_request
 from models.db import Database, Statement
 from models.ids import new_id
-from models.job import BESIDE, PUTS, JobKind, JobState
+from models.job import BESIDE, IMMORTAL, PUTS, JobKind, JobState
 from models.ledger import Claim, ClaimLost
 from models.object import ObjectKind, ObjectState, PutObject, bury, object_name, publish
 from models.recording import FailureCode, Payload, Recording, Source, Status, Tape
@@ -82,6 +82,11 @@ def is_complete(recording: Recording) -> bool:
 def has_rows(recording: Recording) -> bool:
     """Whether there are rows of what can be read of it now."""
     return recording.tape_name is not None and recording.rows_tape_name == recording.tape_name
+
+
+def has_outdated_rows(recording: Recording) -> bool:
+    """Whether there are rows of what another tape has replaced: hidden, and to be removed, for they may hold secrets."""
+    return recording.rows_tape_name not in (None, recording.tape_name)
 
 
 def awaits_video(recording: Recording) -> bool:
@@ -225,7 +230,15 @@ async def settle(
     """An attempt ended badly: the job is due again, or dead and the recording failed. None: the claim is not ours."""
     async with db.transaction() as session:
         recording = await lock(session, recording_id, deleted=True)
-        settled = await ledger.settle(session, claim_id, failure, policy, expired_only=expired_only)
+        settled = await ledger.settle(
+            session,
+            claim_id,
+            failure,
+            policy,
+            # who removes rows that must not stay does not give up
+            immortal=IMMORTAL | {JobKind.RELATE} if recording and has_outdated_rows(recording) else IMMORTAL,
+            expired_only=expired_only,
+        )
         if settled is None:
             return None
         kind, verdict = settled

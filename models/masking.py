@@ -20,7 +20,7 @@ from sqlmodel import col
 from models import ledger, lifecycle, mask_request, payload
 from models.db import Database
 from models.deletion import OnHold
-from models.job import Job, JobKind, JobState
+from models.job import Job, JobKind, JobState, Priority
 from models.ledger import Claim, ClaimLost
 from models.object import PutObject, bury, publish
 from models.recording import MaskRequest, Recording, Replay, Status, Tape
@@ -89,12 +89,11 @@ async def ask(db: Database, tenant_id: UUID, recording_id: UUID, rules: Rules) -
 
 async def progress(db: Database, tenant_id: UUID, recording_id: UUID) -> tuple[Status, Progress] | None:
     """A recording's status, and how far the requests for it are; None when there is no such recording."""
-    dead = (col(Job.recording_id) == recording_id) & (col(Job.state) == JobState.DEAD)
-    mask_died = exists().where(dead, col(Job.kind) == JobKind.MASK)
-    relate_died = exists().where(dead, col(Job.kind) == JobKind.RELATE)
+    of_recording = col(Job.recording_id) == recording_id
+    died = exists().where(of_recording, col(Job.kind) == JobKind.MASK, col(Job.state) == JobState.DEAD)
     asked = exists().where(col(MaskRequest.recording_id) == recording_id)
     old_rows = func.coalesce(col(Recording.rows_tape_name) != col(Recording.tape_name), False)
-    wanted = select(col(Recording.status), asked, old_rows, mask_died, relate_died).where(
+    wanted = select(col(Recording.status), asked, old_rows, died).where(
         col(Recording.id) == recording_id,
         col(Recording.tenant_id) == tenant_id,
         col(Recording.deleted_at).is_(None),
@@ -103,10 +102,10 @@ async def progress(db: Database, tenant_id: UUID, recording_id: UUID) -> tuple[S
         found = (await connection.execute(wanted)).one_or_none()
     if found is None:
         return None
-    status, is_open, has_old_rows, mask_is_dead, relate_is_dead = found
+    status, is_open, has_old_rows, is_dead = found
     if not (is_open or has_old_rows):
         return status, Progress.DONE
-    return status, Progress.FAILED if (mask_is_dead if is_open else relate_is_dead) else Progress.PENDING
+    return status, Progress.FAILED if is_open and is_dead else Progress.PENDING
 
 
 async def kept(db: Database, tenant_id: UUID, recording_id: UUID) -> Kept | None:
@@ -151,9 +150,9 @@ async def commit_masked(db: Database, claim: Claim, masked: Masked) -> None:
             if masked.counts or (masked.name, masked.navigations, masked.client) != said:
                 await _replace(session, recording, claim, masked)
             await mask_request.close(session, masked.kept.requests)
-            if recording.rows_tape_name not in (None, recording.tape_name):  # hidden, and to be replaced
+            if lifecycle.has_outdated_rows(recording):
                 whose = {"tenant_id": recording.tenant_id, "recording_id": recording.id}
-                await ledger.owe(session, JobKind.RELATE, **whose)
+                await ledger.owe(session, JobKind.RELATE, **whose, priority=Priority.IN_BULK)
         if await mask_request.is_owed(session, recording.id):
             await ledger.continue_later(session, claim, delay_s=0)
         else:

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import func, select, text
+from sqlalchemy import CursorResult, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from models import ledger, lifecycle
 from models.db import Database
-from models.job import JobKind
+from models.job import JobKind, Priority
 from models.ledger import Claim, ClaimLost
 from models.recording import Recording, Replay, Status, Tape
 from models.rows import MODELS
@@ -53,17 +53,18 @@ class Overtaken(Exception):
 
 @dataclass(frozen=True)
 class Origin:
-    """What rows are made from."""
+    """What rows are made from. `outdated`: there are rows of the tape before it."""
 
     tape_name: str
     sidecar_name: str
     index: Index
+    outdated: bool = False
 
 
 async def ask(db: Database, tenant_id: UUID, recording_id: UUID) -> Status | None:
-    """Have rows made of a recording, again if there are some. Returns its status; None when there is no such recording.
+    """Have rows made of a recording, again if there are some: after those that a recording is not ready without.
 
-    Raises NotReady.
+    Returns its status; None when there is no such recording. Raises NotReady.
     """
     async with db.transaction() as session:
         recording = await lifecycle.lock(session, recording_id)
@@ -71,14 +72,16 @@ async def ask(db: Database, tenant_id: UUID, recording_id: UUID) -> Status | Non
             return None
         if recording.tape_name is None:
             raise NotReady(recording.status)
-        await ledger.owe(session, JobKind.RELATE, tenant_id=tenant_id, recording_id=recording_id)
+        whose = {"tenant_id": tenant_id, "recording_id": recording_id}
+        await ledger.owe(session, JobKind.RELATE, **whose, priority=Priority.IN_BULK)
         return recording.status
 
 
 async def origin(db: Database, claim: Claim) -> Origin:
     """What to make rows from, now. Raises ClaimLost."""
+    outdated = func.coalesce(col(Recording.rows_tape_name) != col(Tape.name), False)
     wanted = (
-        select(col(Tape.name), col(Recording.sidecar_name), col(Tape.index))
+        select(col(Tape.name), col(Recording.sidecar_name), col(Tape.index), outdated)
         .join(Tape, col(Tape.recording_id) == col(Recording.id))
         .where(col(Recording.id) == claim.recording_id, col(Recording.deleted_at).is_(None))
     )
@@ -86,8 +89,8 @@ async def origin(db: Database, claim: Claim) -> Origin:
         found = (await connection.execute(wanted)).one_or_none()
     if found is None:
         raise ClaimLost
-    tape_name, sidecar_name, index = found
-    return Origin(tape_name, sidecar_name or "", Index.decode(index))
+    tape_name, sidecar_name, index, is_outdated = found
+    return Origin(tape_name, sidecar_name or "", Index.decode(index), is_outdated)
 
 
 class Copy:
@@ -157,10 +160,21 @@ async def _commit(session: AsyncSession, claim: Claim, origin: Origin) -> None:
     await lifecycle.advance(session, recording, claim)
 
 
-async def purge(db: Database, recording_id: UUID) -> None:
-    """Remove the rows of a deleted recording, some at a time. No more can come: nobody commits any for what is deleted."""
+async def drop_outdated(db: Database, claim: Claim) -> None:
+    """Remove the rows of a tape that another has replaced, before anything can go wrong with new ones: nobody reads them,
+    and they may hold what was masked since. Raises ClaimLost."""
+    await purge(db, claim)
+    async with db.transaction() as session:
+        recording = await lifecycle.lock(session, claim.recording_id)
+        await ledger.hold(session, claim)
+        if recording is not None and lifecycle.has_outdated_rows(recording):
+            await lifecycle.change(session, recording.id, rows_tape_name=None)
+
+
+async def purge(db: Database, claim: Claim) -> None:
+    """Remove the rows of a recording, some at a time, each while the claim holds. Raises ClaimLost."""
     async with db.autocommit() as connection:
-        await connection.execute(_END_OTHERS, _lock_key(recording_id))
+        await connection.execute(_END_OTHERS, _lock_key(claim.recording_id))
     for table in MODELS:
         some = text(
             f"DELETE FROM {table} WHERE ctid = ANY(ARRAY("  # noqa: S608  # our names
@@ -168,5 +182,7 @@ async def purge(db: Database, recording_id: UUID) -> None:
         )
         gone = PURGED_AT_ONCE
         while gone == PURGED_AT_ONCE:
-            async with db.autocommit() as connection:
-                gone = (await connection.execute(some, {"id": recording_id})).rowcount
+            async with db.transaction() as session:
+                await ledger.hold(session, claim)
+                result = await session.execute(some, {"id": claim.recording_id})
+                gone = result.rowcount if isinstance(result, CursorResult) else 0

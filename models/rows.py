@@ -5,7 +5,7 @@ All are keyed by `replay_id`, the recording's id, and have no foreign key: rows 
 (`models.recording.Replay`, which is written when a complete session is accepted, too).
 
 Rows count only while `recording.rows_tape_name` is `recording.tape_name`: when another tape takes the place of theirs,
-they are hidden in the same moment, until `relate` has replaced them.
+they are hidden in the same moment, and `relate`, which does not die before that, removes them, then makes new ones.
 """
 
 from typing import Any

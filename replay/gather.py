@@ -2,7 +2,8 @@
 
 import hashlib
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import compress
 
 from msgspec import Raw
@@ -12,6 +13,7 @@ from replay.batches import Batches, span
 from replay.elements import Marks
 from replay.envelope import Envelope, Navigation, decode_accepted
 from replay.events import Head, Heads, Rejected, read_head, read_heads
+from replay.logs import is_good_console_log, is_good_network_log
 from replay.mask import Mask
 from replay.page_mask import Marked, mask_pages, tells_windows
 from replay.runs import runs
@@ -22,7 +24,7 @@ from replay.unpack import EVENT_MAX_BYTES, unpack_members, unpack_string
 
 RUN_BYTES = 64 << 10  # of events whose heads are read together: each reading has its price
 
-_STRING, _OBJECT = b'"{'
+_STRING = ord('"')
 
 
 class Gathered:
@@ -39,6 +41,7 @@ class Gathered:
         self.rejected_logs: list[RejectedEvent] = []
         self._refused: list[Raw] = []  # as they were sent
         self._refused_logs: list[Raw] = []
+        self._received_logs = Counter[str]()  # by the reason for which such are rejected
         self.received = self.duplicate = 0
         self.console: list[Raw] = []
         self.network: list[Raw] = []
@@ -73,8 +76,8 @@ class Gathered:
         self._marked.secrets.update(self._batches.places(marks.secrets))
         self._marked.hiding.update(self._batches.places(marks.hiding))
         self.received += len(envelope.events)
-        console = self._logs(envelope.console_logs, len(self.console), "bad_console_log")
-        network = self._logs(envelope.network_logs, len(self.network), "bad_network_log")
+        console = self._logs(envelope.console_logs, is_good_console_log, "bad_console_log")
+        network = self._logs(envelope.network_logs, is_good_network_log, "bad_network_log")
         self.tally.add_logs(console, network)
         self.console += console
         self.network += network
@@ -176,15 +179,18 @@ class Gathered:
             self.mask.values(body, *span(body, values), marks.add)
         return marks
 
-    def _logs(self, logs: list[Raw], before: int, reason: str) -> list[Raw]:
-        """Those of a batch's logs that are objects; `before` is how many of their kind the batches before brought."""
-        if all(memoryview(log)[0] == _OBJECT for log in logs):
-            return logs
-        for i, log in enumerate(logs):
-            if memoryview(log)[0] != _OBJECT:
+    def _logs(self, logs: list[Raw], is_good: Callable[[Raw], bool], reason: str) -> list[Raw]:
+        """Those of a batch's logs that are good."""
+        before = self._received_logs[reason]
+        self._received_logs[reason] += len(logs)
+        good = []
+        for index, log in enumerate(logs, before):
+            if is_good(log):
+                good.append(log)
+            else:
                 self._refused_logs.append(log)
-                self.rejected_logs.append(RejectedEvent(before + i, reason, self.mask.rejected(log)))
-        return [log for log in logs if memoryview(log)[0] == _OBJECT]
+                self.rejected_logs.append(RejectedEvent(index, reason, self.mask.rejected(log)))
+        return good
 
     def _mask_packed(self, place: int, event: bytes | Raw) -> bytes | Raw:
         """The same for an event that came packed."""

@@ -16,5 +16,5 @@ async def purge(work: Work, tools: Tools) -> None:
     await delete_expired(tools.db, tools.storage, recording_id=work.claim.recording_id)
     for name in await sweep.uploads_of(tools.db, work.claim.recording_id):
         await tools.storage.delete(name)
-    await relating.purge(tools.db, work.claim.recording_id)
+    await relating.purge(tools.db, work.claim)
     await deletion.commit_purged(tools.db, work.claim)

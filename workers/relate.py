@@ -42,6 +42,8 @@ async def relate(work: Work, tools: Tools) -> None:
 
 async def _relate(work: Work, tools: Tools) -> None:
     origin = await relating.origin(tools.db, work.claim)
+    if origin.outdated:
+        await relating.drop_outdated(tools.db, work.claim)
     with (
         Spool(work) as spool,
         SpooledTemporaryFile(max_size=SPOOL_BYTES) as tape,

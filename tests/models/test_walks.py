@@ -116,6 +116,10 @@ class Life:
                 )
                 self.held[JobKind.RELATE] = work
 
+    async def drop_outdated_rows(self) -> None:
+        if work := self.held.get(JobKind.RELATE):
+            await relating.drop_outdated(self.db, work.claim)
+
     async def bad_relate(self) -> None:
         await self._settle(JobKind.RELATE, BAD)
 
@@ -181,9 +185,9 @@ class Life:
                 assert one.video or JobKind.VERIFY_VIDEO in live
                 if one.source is Source.REPLAY and one.tape_name:
                     assert one.rows_tape_name or JobKind.RELATE in live
-        if one.source is Source.REPLAY and one.status is Status.READY:
-            assert one.rows_tape_name
-        if one.rows_tape_name != one.tape_name and (one.rows_tape_name or one.source is Source.REPLAY):
+        if lifecycle.has_outdated_rows(one):
+            assert JobKind.RELATE in live
+        if one.source is Source.REPLAY and one.tape_name and not lifecycle.has_rows(one):
             assert await job_of(self.db, self.id, JobKind.RELATE)
         if one.tape_name is None and one.status is not Status.FAILED:
             assert await payload.batches(self.db, self.id)

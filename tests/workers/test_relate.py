@@ -11,13 +11,13 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from models import deletion, lifecycle, masking, relating
+from models import deletion, ledger, lifecycle, masking, relating
 from models.job import JobKind
 from models.ledger import ClaimLost
 from models.lifecycle import Work
 from models.masking import Progress
 from models.recording import FailureCode, Source, Status
-from models.retry import Dead
+from models.retry import Again, Dead
 from models.rows import MODELS
 from replay.cut import events_of
 from replay.index import Index
@@ -150,6 +150,19 @@ async def test_another_recording_has_rows_when_its_project_wants_them_or_somebod
         await relate(await work_on(tools, id_), tools)
         assert all_same(await rows.events(tools.db, id_), await tape(tools, id_))
         assert (await found(tools.db, id_)).status is Status.READY
+
+
+async def test_what_a_recording_is_not_ready_without_goes_before_what_was_asked_for(
+    tools: Tools, hand: Deckhand
+) -> None:
+    asked = await processed(tools, hand, source=Source.UPLOAD)
+    await relating.ask(tools.db, hand.tenant_id, asked)
+    waiting = await processed(tools, hand)
+    jobs = [await job_of(tools.db, id_, JobKind.RELATE) for id_ in (waiting, asked)]
+    for job in jobs:
+        async with tools.db.transaction() as session:
+            assert job
+            assert await ledger.ring(session, JobKind.RELATE, room=1, again_s=60) == [job.id]
 
 
 async def test_a_second_run_replaces(tools: Tools, hand: Deckhand) -> None:
@@ -285,16 +298,40 @@ async def test_masking_again_hides_the_rows_until_they_are_replaced(tools: Tools
     masked = await found(tools.db, id_)
     assert not lifecycle.has_rows(masked)
     assert await masking.progress(tools.db, hand.tenant_id, id_) == (Status.READY, Progress.PENDING)
-    await settle(tools.db, await work_on(tools, id_), failure_of(BadRecording("payload_unreadable", "Bad.")))
-    assert await masking.progress(tools.db, hand.tenant_id, id_) == (Status.READY, Progress.FAILED)
-    await masking.ask(tools.db, hand.tenant_id, id_, Rules(keys=("ssn",)))
-    await mask(await claimed(tools.db, id_, JobKind.MASK), tools)
     await relate(await work_on(tools, id_), tools)
     assert await masking.progress(tools.db, hand.tenant_id, id_) == (Status.READY, Progress.DONE)
     assert lifecycle.has_rows(await found(tools.db, id_))
     made = await rows.events(tools.db, id_)
     assert not any(SSN.encode() in event for event in made)
     assert all_same(made, await tape(tools, id_))
+
+
+async def test_what_was_masked_leaves_the_rows_though_no_others_can_be_made(
+    tools: Tools, hand: Deckhand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relating, "PURGED_AT_ONCE", 2)
+    id_ = await related(tools, hand, upload([*events(), TOLD]))
+    only = await count(tools)
+    await related(tools, hand)
+    await masking.ask(tools.db, hand.tenant_id, id_, Rules(keys=("ssn",)))
+    await mask(await claimed(tools.db, id_, JobKind.MASK), tools)
+    lost = await work_on(tools, id_)  # before it got to do anything
+    given_up = await settle(tools.db, lost, failure_of(BadRecording("payload_unreadable", "It is broken.")))
+    assert isinstance(given_up, Again)
+    assert await masking.progress(tools.db, hand.tenant_id, id_) == (Status.READY, Progress.PENDING)
+    (tmp_path / "objects" / ((await found(tools.db, id_)).tape_name or "")).write_bytes(b"nothing")
+    async with tools.db.transaction() as session:
+        await session.execute(text("UPDATE job SET due_at = now()"))
+    work = await work_on(tools, id_)
+    with pytest.raises(BadRecording) as bad:
+        await relate(work, tools)
+    assert await rows.events(tools.db, id_) == []
+    assert 0 < await count(tools) < only
+    assert await masking.progress(tools.db, hand.tenant_id, id_) == (Status.READY, Progress.DONE)
+    assert await settle(tools.db, work, failure_of(bad.value)) == Dead()
+    with pytest.raises(ClaimLost):
+        await relating.drop_outdated(tools.db, lost.claim)
+    assert await count(tools) > 0
 
 
 async def test_a_tape_that_is_replaced_meanwhile_gives_the_rows(
