@@ -18,7 +18,7 @@ from replay.mask import Mask
 from replay.page_mask import Marked, mask_pages, tells_windows
 from replay.runs import runs
 from replay.sidecar import RejectedEvent
-from replay.summary import IS_TALLIED, Tally
+from replay.summary import Tally
 from replay.tape import Recorded
 from replay.unpack import EVENT_MAX_BYTES, unpack_members, unpack_string
 
@@ -30,13 +30,13 @@ _STRING = ord('"')
 class Gathered:
     """The events of all batches in order of arrival, as columns: slices, and of what is stored sizes, times, kinds."""
 
-    def __init__(self, max_bytes: int, mask: Mask) -> None:
+    def __init__(self, max_bytes: int, mask: Mask, *, live: bool = False) -> None:
         self.mask = mask
         self.slices: list[Raw] = []
         self.sizes: array[int] = array("Q")
         self.times: array[float] = array("d")
         self.kinds = bytearray()
-        self.tally = Tally()
+        self.tally = Tally(live=live)
         self.rejected: list[RejectedEvent] = []
         self.rejected_logs: list[RejectedEvent] = []
         self._refused: list[Raw] = []  # as they were sent
@@ -219,7 +219,7 @@ class Gathered:
         self.sizes += sizes
         self.times += heads.times
         self.kinds += heads.kinds
-        for i in compress(range(len(events)), heads.kinds.translate(IS_TALLIED)):
+        for i in compress(range(len(events)), heads.kinds.translate(self.tally.is_tallied)):
             self.tally.add(place + i, events[i], heads.kinds[i], heads.detail(i))
 
     def _take(self, index: int, event: Raw) -> None:
@@ -237,7 +237,7 @@ class Gathered:
         self.sizes.append(len(memoryview(final)))
         self.times.append(head.time)
         self.kinds.append(head.kind)
-        if IS_TALLIED[head.kind]:
+        if self.tally.is_tallied[head.kind]:
             self.tally.add(place, final, head.kind, head.detail)
 
     def _read(self, event: Raw) -> tuple[bytes | Raw, Head, Head | None]:

@@ -11,7 +11,7 @@ from models import lifecycle, payload, queries
 from models.ledger import ClaimLost
 from models.lifecycle import Processed, Work
 from models.object import ObjectKind
-from models.recording import Recording
+from models.recording import Recording, Source
 from replay.mask import Masker, masker_of
 from replay.plan import BadRecording, Claims, plan
 from replay.privacy import Privacy
@@ -28,13 +28,13 @@ async def process(work: Work, tools: Tools) -> None:
     batches = await payload.batches(tools.db, recording.id)
     if not batches:
         raise BadRecording("payload_unreadable", "The payload is gone.")
-    claims = _claims(recording)
+    claims, live = _claims(recording), recording.source is Source.STREAM
     with Spool(work) as spool:
         async with tools.turn(tools.planning):
             compressed = {n: [c async for c in payload.chunks(tools.db, recording.id, n)] for n in batches}
             processed = await spool.in_thread(
                 lambda: _plan(
-                    compressed, claims, masker_of(privacy or Privacy()), spool, tools.max_events_bytes
+                    compressed, claims, masker_of(privacy or Privacy()), live, spool, tools.max_events_bytes
                 )
             )
         await spool.put(tools)
@@ -50,11 +50,16 @@ def _claims(recording: Recording) -> Claims:
 
 
 def _plan(
-    compressed: dict[int, list[bytes]], claims: Claims, masker: Masker, spool: Spool, max_bytes: int
+    compressed: dict[int, list[bytes]],
+    claims: Claims,
+    masker: Masker,
+    live: bool,
+    spool: Spool,
+    max_bytes: int,
 ) -> Processed:
     """What happens in the thread: everything that holds the whole recording is gone when it returns."""
     batches = list(compressed)
-    planned = plan(_draining(compressed, spool), claims, masker=masker, max_bytes=max_bytes)
+    planned = plan(_draining(compressed, spool), claims, masker=masker, live=live, max_bytes=max_bytes)
     tape = spool.add(ObjectKind.TAPE, planned.tape())
     sidecar = spool.add(ObjectKind.SIDECAR, planned.sidecar())
     return Processed(
