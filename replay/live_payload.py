@@ -41,6 +41,16 @@ ERROR_LEVEL = "error"
 
 REQUESTS = "requests"  # several in one event
 STATUS = ("status", "statusCode", "status_code", "responseStatus", "response_status")
+REQUEST_NAMES = {
+    "url": ("url", "uri", "href", "name"),
+    "method": ("method", "httpMethod", "verb"),
+    "status": STATUS,
+    "duration": ("duration", "durationMs", "duration_ms"),
+    "startTime": ("startTime", "start_time"),
+    "endTime": ("endTime", "end_time"),
+    "error": ("error", "errorMessage"),
+}
+"""Members of a network log (API.md), by the names that they may have."""
 
 
 def first(members: Mapping[str, T], names: tuple[str, ...]) -> T | None:
