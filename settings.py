@@ -93,6 +93,11 @@ class Settings(BaseSettings):
         0, ge=0, description="decompressed bytes of all requests in flight, per process; 0: max_events_bytes"
     )
     body_stall_s: float = Field(30, gt=0, description="a request body that does not go on for so long is cut")
+    session_idle_s: float = Field(
+        1800, gt=0, description="an open recording to which nothing came for so long is closed"
+    )
+    session_max_s: float = Field(86400, gt=0, description="an open recording that is older is closed")
+    session_max_bytes: int = Field(512 * MIB, gt=0, description="an open recording that is larger is closed")
     failed_payload_days: float = Field(30, ge=0)
     lease_s: float = Field(60, ge=1)
     max_attempts: int = Field(5, ge=1)

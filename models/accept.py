@@ -18,7 +18,7 @@ from models.ids import new_id
 from models.job import JobKind
 from models.object import ObjectKind, ObjectState, object_name
 from models.payload import cut
-from models.recording import Source
+from models.recording import OPENING, Source
 from models.video import VideoTerms
 from replay.client import Client
 
@@ -41,22 +41,31 @@ def _statement(beside: str = "") -> Statement:
     ), accepted AS (
         INSERT INTO recording (id, tenant_id, project_id, user_id, api_key_id, source, status, name, started_at, ended_at,
                                duration_ms, event_count, has_video, has_audio, navigations, session_id, fingerprint,
-                               upload_name, warnings, masked)
+                               continues, is_open, upload_name, warnings, masked)
         SELECT CAST(:id AS uuid), CAST(:tenant_id AS uuid), CAST(:project_id AS uuid), CAST(:user_id AS uuid),
                CAST(:api_key_id AS uuid), CAST(:source AS text), 'uploading', CAST(:name AS text),
                CAST(:started_at AS timestamptz), CAST(:ended_at AS timestamptz), CAST(:duration_ms AS bigint),
                CAST(:event_count AS bigint), CAST(:has_video AS boolean), CAST(:has_audio AS boolean),
                CAST(:navigations AS jsonb), CAST(:session_id AS text), CAST(:fingerprint AS text),
-               CAST(:upload_name AS text), '[]', '{{}}'
+               CAST(:continues AS uuid), CAST(:is_open AS boolean), CAST(:upload_name AS text), '[]', '{{}}'
         WHERE CAST(:key AS text) IS NULL OR EXISTS (SELECT 1 FROM mine)
+        ON CONFLICT (project_id, session_id) WHERE is_open AND source = '{Source.STREAM}' DO NOTHING
         RETURNING id, tenant_id
+    ), first AS (
+        SELECT accepted.id, CASE WHEN CAST(:batch AS bigint) IS NULL THEN nextval('batch_number') ELSE :batch END AS batch
+        FROM accepted
     ), stored AS (
         INSERT INTO payload (recording_id, batch, chunk, data)
-        SELECT accepted.id, 0, part.chunk - 1, part.data
-        FROM accepted, unnest(CAST(:chunks AS bytea[])) WITH ORDINALITY AS part (data, chunk)
+        SELECT first.id, first.batch, part.chunk - 1, part.data
+        FROM first, unnest(CAST(:chunks AS bytea[])) WITH ORDINALITY AS part (data, chunk)
+    ), noted AS (
+        INSERT INTO batch (recording_id, number, digest, size, total)
+        SELECT first.id, first.batch, CAST(:digest AS bytea), CAST(:size AS bigint), CAST(:size AS bigint)
+        FROM first WHERE CAST(:is_open AS boolean)
     ), owed AS (
-        INSERT INTO job (id, kind, tenant_id, recording_id)
-        SELECT CAST(:job_id AS uuid), '{JobKind.PROCESS}', accepted.tenant_id, accepted.id
+        INSERT INTO job (id, kind, tenant_id, recording_id, due_at)
+        SELECT CAST(:job_id AS uuid), CAST(:first_job AS text), accepted.tenant_id, accepted.id,
+               now() + make_interval(secs => CAST(:first_job_after_s AS double precision))
         FROM accepted
     ), awaited AS (
         INSERT INTO object (name, kind, state, recording_id, expires_at)
@@ -100,6 +109,10 @@ class KeyInProgress(Exception):
     """The first request with this Idempotency-Key is still being accepted."""
 
 
+class SessionIsOpen(Exception):
+    """There is an open recording of this session already."""
+
+
 @dataclass(frozen=True)
 class NewRecording:
     """What is known of a recording when it is accepted."""
@@ -119,6 +132,17 @@ class NewRecording:
     navigations: Sequence[dict[str, Any]] = ()
     session_id: str | None = None
     fingerprint: str | None = None
+    continues: UUID | None = None
+
+
+@dataclass(frozen=True)
+class Opening:
+    """More batches will follow the first one, of which `digest` and decompressed `size` are noted. It is looked at again
+    after `idle_s` (`models.live`)."""
+
+    digest: bytes
+    size: int
+    idle_s: float
 
 
 @dataclass(frozen=True)
@@ -154,10 +178,11 @@ async def accept(
     *,
     terms: VideoTerms,
     replay: NewReplay | None = None,
+    opening: Opening | None = None,
 ) -> Accepted:
     """Write a recording, its payload (one zstd-compressed envelope) and its first jobs.
 
-    Raises KeyReused, KeyInProgress.
+    Raises KeyReused, KeyInProgress; of a live session SessionIsOpen.
     """
     id_ = new_id()
     upload_name = object_name(ObjectKind.UPLOAD, new.tenant_id, id_, new_id()) if new.has_video else None
@@ -171,10 +196,18 @@ async def accept(
         "video_wait_s": terms.wait_s,
         "source": new.source.value,
         "navigations": msgspec.json.encode(new.navigations).decode(),
+        "is_open": opening is not None,
+        "batch": OPENING if opening else 0,
+        "digest": opening.digest if opening else None,
+        "size": opening.size if opening else None,
+        "first_job": JobKind.CLOSE if opening else JobKind.PROCESS,
+        "first_job_after_s": opening.idle_s if opening else 0,
         "chunks": cut(payload),
         "key": idempotency.key if idempotency else None,
         "body_hash": idempotency.body_hash if idempotency else None,
     }
+    if new.source is Source.STREAM:
+        values["batch"] = None  # numbered in the order of arrival
     statement = _ACCEPT
     if replay is not None:
         statement = _ACCEPT_REPLAY
@@ -184,6 +217,8 @@ async def accept(
             accepted = await statement.fetchrow(connection, values)
             if accepted is not None:
                 return Accepted(accepted["id"], upload_name=upload_name)
+            if new.source is Source.STREAM:
+                raise SessionIsOpen
             first = await _FIRST.fetchrow(connection, values)
     except asyncpg.LockNotAvailableError:
         raise KeyInProgress from None

@@ -13,7 +13,7 @@ from models.db import Database
 from models.job import JobKind
 from models.ledger import Claim, ClaimLost
 from models.object import StoredObject, bury
-from models.recording import MaskRequest, Payload, Recording, Replay, Tally, Tape, hour_of
+from models.recording import Batch, MaskRequest, Payload, Recording, Replay, Tally, Tape, hour_of
 
 
 class OnHold(Exception):
@@ -34,7 +34,7 @@ async def hide(session: AsyncSession, recording: Recording) -> None:
     """From the commit on nobody reads this locked recording, and a purge is owed to it. Raises OnHold."""
     if recording.held_at is not None:
         raise OnHold
-    await lifecycle.change(session, recording.id, deleted_at=func.clock_timestamp())
+    await lifecycle.change(session, recording.id, deleted_at=func.clock_timestamp(), is_open=False)
     await ledger.cancel(session, recording.id)
     stored = (recording.tape_name, recording.sidecar_name, recording.video_name, recording.upload_name)
     await bury(session, stored)
@@ -92,6 +92,7 @@ async def commit_purged(db: Database, claim: Claim) -> float:
                 index_elements=["hour", "tenant_id", "status"], set_={"purged": col(Tally.purged) + 1}
             )
         )
+        await session.execute(delete(Batch).where(col(Batch.recording_id) == recording.id))
         await session.execute(delete(Recording).where(col(Recording.id) == recording.id))
         await ledger.finish(session, claim)
         return 0

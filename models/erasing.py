@@ -21,6 +21,7 @@ TABLES = {
     "recording": "id",
     "replay": "replay_id",
     "payload": "recording_id",
+    "batch": "recording_id",
     "tape": "recording_id",
     "object": "recording_id",
     "job": "recording_id",

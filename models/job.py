@@ -21,6 +21,7 @@ class JobKind(StrEnum):
     PURGE = "purge"
     MASK = "mask"
     RELATE = "relate"
+    CLOSE = "close"
 
 
 class JobState(StrEnum):
@@ -48,7 +49,7 @@ class Priority(IntEnum):
 
 LIVE = frozenset({JobState.DUE, JobState.RUNNING})
 
-IMMORTAL = frozenset({JobKind.VIDEO_DEADLINE, JobKind.PURGE})
+IMMORTAL = frozenset({JobKind.VIDEO_DEADLINE, JobKind.PURGE, JobKind.CLOSE})
 """Kinds that never die: they are tried again, with capped backoff, until they succeed."""
 
 BESIDE = frozenset({JobKind.MASK})
@@ -61,6 +62,7 @@ PUTS: dict[JobKind, tuple[ObjectKind, ...]] = {
     JobKind.PURGE: (),
     JobKind.MASK: (ObjectKind.TAPE, ObjectKind.SIDECAR),
     JobKind.RELATE: (),
+    JobKind.CLOSE: (),
 }
 """The objects that a job of each kind will put: their rows are written with the claim."""
 

@@ -1,6 +1,6 @@
 """Every change of a recording's status, and the transactions of the job `process`.
 
-    uploading ──first claim; with video: confirm──▶ processing ──everything owed is done──▶ ready
+    uploading ──first claim, or closed; with video: confirm──▶ processing ──everything owed is done──▶ ready
         │  ▲                                           │  ▲
         └──┼──────────────a job died───────────────────┴──┼──▶ failed
            └──retry while the video is awaited────────────┴─retry─┘
@@ -54,7 +54,10 @@ class Work:
 
 @dataclass(frozen=True)
 class Processed:
-    """What `process` found out and put: see the columns of Recording. `batches` are the payload batches it read."""
+    """What `process` found out and put: see the columns of Recording. `batches` are the payload batches it read.
+
+    `started_at` is the time of the first event, None where that is no time of a calendar.
+    """
 
     batches: Sequence[int]
     tape: PutObject
@@ -66,6 +69,7 @@ class Processed:
     masked: dict[str, int]
     playable: bool
     event_count: int
+    started_at: datetime | None
     duration_ms: int
     navigations: list[dict[str, Any]]
 
@@ -180,6 +184,10 @@ async def commit_processed(db: Database, claim: Claim, done: Processed) -> Statu
         recording.playable = done.playable
         recording.event_count, recording.navigations = done.event_count, done.navigations
         recording.duration_ms = done.duration_ms
+        if (
+            recording.source is Source.STREAM and done.started_at
+        ):  # its first batch may have come after others
+            recording.started_at = done.started_at
         recording.ended_at = _ended_at(recording.started_at, done.duration_ms)
         tape = {"name": done.tape.name, "index": done.index}
         await session.execute(
@@ -286,7 +294,7 @@ async def retry(db: Database, tenant_id: UUID, recording_id: UUID, *, video_wait
         if not awaits_video(recording):
             if recording.has_video and recording.video is None and recording.upload_name is None:
                 raise PayloadExpired
-            return await resume(session, recording, Status.PROCESSING)
+            return await resume(session, recording)
         await ledger.add(
             session,
             JobKind.VIDEO_DEADLINE,
@@ -294,21 +302,40 @@ async def retry(db: Database, tenant_id: UUID, recording_id: UUID, *, video_wait
             recording_id=recording_id,
             delay_s=video_wait_s,
         )
-        return await resume(session, recording, Status.UPLOADING)
+        return await resume(session, recording)
 
 
-async def resume(session: AsyncSession, recording: Recording, status: Status, **values: Any) -> Status:
-    """Take up what is owed to a recording again: its dead jobs are due, its failure is forgotten."""
+async def resume(
+    session: AsyncSession, recording: Recording, *, upload_generation: str | None = None
+) -> Status:
+    """Take up what is owed to a recording again: its dead jobs are due, its failure is forgotten.
+
+    With `upload_generation` its video is confirmed. Returns its status: uploading while anything is expected of the client.
+    """
     await ledger.revive(session, recording.id)
-    owed = [JobKind.PROCESS] if recording.tape_name is None else []
-    if recording.has_video and recording.video is None and status is Status.PROCESSING:
+    if upload_generation:
+        recording.upload_generation = upload_generation
+    status = Status.UPLOADING if recording.is_open or awaits_video(recording) else Status.PROCESSING
+    owed = [JobKind.PROCESS] if recording.tape_name is None and not recording.is_open else []
+    if recording.has_video and recording.video is None and not awaits_video(recording):
         owed.append(JobKind.VERIFY_VIDEO)
     if recording.source is Source.REPLAY and recording.tape_name is not None and not has_rows(recording):
         owed.append(JobKind.RELATE)
     for kind in owed:
         await ledger.add(session, kind, tenant_id=recording.tenant_id, recording_id=recording.id)
     forgotten = {"failure_code": None, "failure_message": None, "failure_at": None}
-    await change(session, recording.id, status=status, **forgotten, **values)
+    await session.flush()
+    await change(session, recording.id, status=status, **forgotten)
+    return status
+
+
+async def close(session: AsyncSession, recording: Recording) -> Status:
+    """A locked recording that is open takes no more batches: one tape is to be made of those that it has."""
+    status = recording.status
+    if status is Status.UPLOADING and not awaits_video(recording):
+        status = Status.PROCESSING
+    await ledger.add(session, JobKind.PROCESS, tenant_id=recording.tenant_id, recording_id=recording.id)
+    await change(session, recording.id, is_open=False, status=status)
     return status
 
 

@@ -2,8 +2,8 @@
 
 A request is open for as long as its row is there. The job `mask` is owed while one is open and no `process` is due or
 running: that would make a tape of the payload as it was. So whatever ends a `process` looks here, and nobody has to
-wait for it. Nor is it owed while the recording is on hold, since it deletes what was kept before: whatever releases a
-hold looks here, too. Functions take the caller's session, which has locked the recording.
+wait for it. Nor is it owed while the recording is open, since `process` is owed then as soon as that is closed, nor while
+it is on hold, since it deletes what was kept before: whatever releases a hold looks here, too. Functions take the caller's session, which has locked the recording.
 """
 
 from collections.abc import Collection, Sequence
@@ -42,8 +42,9 @@ async def is_owed(session: AsyncSession, recording_id: UUID) -> bool:
     of_process = (col(Job.kind) == JobKind.PROCESS) & col(Job.state).in_(LIVE)
     asked = exists().where(col(MaskRequest.recording_id) == recording_id)
     coming = exists().where(col(Job.recording_id) == recording_id, of_process)
-    held = exists().where(col(Recording.id) == recording_id, col(Recording.held_at).is_not(None))
-    return bool((await session.execute(select(asked & ~coming & ~held))).scalar_one())
+    must_wait = col(Recording.held_at).is_not(None) | col(Recording.is_open)
+    waits = exists().where(col(Recording.id) == recording_id, must_wait)
+    return bool((await session.execute(select(asked & ~coming & ~waits))).scalar_one())
 
 
 async def owe(session: AsyncSession, recording: Recording) -> None:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Index, text
+from sqlalchemy import BigInteger, Index, Sequence, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -18,6 +18,8 @@ from models.ids import new_id
 from replay.client import Client
 
 CHUNK_BYTES = 8 * 1024 * 1024
+OPENING = -1  # the number of the batch that came with the request that opened a recording
+BATCH_NUMBERS = Sequence("batch_number", metadata=SQLModel.metadata, data_type=BigInteger)
 
 
 class Status(StrEnum):
@@ -78,6 +80,13 @@ class Recording(SQLModel, table=True):
             "fingerprint",
             postgresql_where=text("fingerprint IS NOT NULL"),
         ),
+        Index(
+            "uq_recording_open_session",
+            "project_id",
+            "session_id",
+            unique=True,
+            postgresql_where=text("is_open AND source = 'stream'"),
+        ),
         Index("ix_recording_failed", "failure_at", postgresql_where=text("status = 'failed'")),
         Index("ix_recording_user", "tenant_id", "user_id", "id"),
         Index("ix_recording_deleted", "tenant_id", "id", postgresql_where=text("deleted_at IS NOT NULL")),
@@ -100,7 +109,14 @@ class Recording(SQLModel, table=True):
     navigations: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSONB)
     session_id: str | None = None
     fingerprint: str | None = None
-    continues: UUID | None = None
+    continues: UUID | None = Field(
+        default=None, description="the recording of the same session that was closed before this one"
+    )
+    is_open: bool = Field(
+        default=False,
+        description="takes more batches (`models.live`)",
+        sa_column_kwargs={"server_default": text("false")},
+    )
 
     failure_code: FailureCode | None = Field(default=None, sa_type=enum_type(FailureCode))
     failure_message: str | None = None
@@ -136,9 +152,10 @@ class Recording(SQLModel, table=True):
 
 
 class Payload(SQLModel, table=True):
-    """What the client sent: each batch is one zstd-compressed body, cut into chunks of at most CHUNK_BYTES.
+    """What the client sent: each batch is one zstd-compressed envelope, cut into chunks of at most CHUNK_BYTES.
 
-    Upload and replay have one batch, 0. Already compressed, so Postgres stores it EXTERNAL.
+    Upload and replay have one batch, 0. Those of an open recording are numbered as `Batch` says. Already compressed, so
+    Postgres stores it EXTERNAL.
     """
 
     __tablename__ = "payload"
@@ -147,6 +164,29 @@ class Payload(SQLModel, table=True):
     batch: int = Field(primary_key=True, sa_type=BigInteger)
     chunk: int = Field(primary_key=True)
     data: bytes
+
+
+class Batch(SQLModel, table=True):
+    """One batch that an open recording was sent. It stays when its payload is gone, so that one that is sent again adds nothing.
+
+    `number` is that of its payload: of a session's batches the order of arrival, in a recording in chunks the `seq`, and
+    OPENING is what came with the request that opened it. Sizes are decompressed.
+    """
+
+    __tablename__ = "batch"
+    __table_args__ = (Index("uq_batch_digest", "recording_id", "digest", unique=True),)
+
+    recording_id: UUID = Field(foreign_key="recording.id", primary_key=True)
+    number: int = Field(primary_key=True, sa_type=BigInteger)
+    digest: bytes
+    size: int = Field(sa_type=BigInteger)
+    total: int = Field(
+        sa_type=BigInteger,
+        description="sizes up to this one; those that come at the same moment do not count each other",
+    )
+    received_at: datetime = Field(
+        default=None, sa_column_kwargs={"server_default": text("clock_timestamp()")}
+    )
 
 
 class Replay(SQLModel, table=True):

@@ -25,6 +25,7 @@ from models.ledger import Claim, ClaimLost
 from models.object import ObjectKind, PutObject, StoredObject, bury, expect_upload, object_name, publish
 from models.recording import FailureCode, Recording, Status
 
+OPEN_AGAIN_S = 600  # while a recording is open, its video is looked for again after so long
 MISSING = "No video was uploaded in time."
 
 
@@ -94,7 +95,7 @@ async def confirm(db: Database, recording_id: UUID, *, upload_name: str, generat
         if recording is None or not may_upload(recording) or recording.upload_name != upload_name:
             raise NotAwaited
         await ledger.cancel(session, recording_id, JobKind.VIDEO_DEADLINE)
-        await lifecycle.resume(session, recording, Status.PROCESSING, upload_generation=generation)
+        await lifecycle.resume(session, recording, upload_generation=generation)
 
 
 async def commit_deadline(db: Database, claim: Claim, *, generation: str | None) -> None:
@@ -106,7 +107,10 @@ async def commit_deadline(db: Database, claim: Claim, *, generation: str | None)
         await ledger.hold(session, claim)
         if recording.status is Status.UPLOADING and lifecycle.awaits_video(recording):
             if generation:
-                await lifecycle.resume(session, recording, Status.PROCESSING, upload_generation=generation)
+                await lifecycle.resume(session, recording, upload_generation=generation)
+            elif recording.is_open:  # its client is still at work
+                await ledger.continue_later(session, claim, delay_s=OPEN_AGAIN_S)
+                return
             else:
                 await lifecycle.fail(session, recording, FailureCode.VIDEO_MISSING, MISSING)
         await ledger.finish(session, claim)

@@ -1,7 +1,8 @@
 """Warnings: what is odd about a recording that is stored all the same."""
 
 from array import array
-from itertools import islice
+from collections.abc import Iterable
+from itertools import islice, pairwise
 from operator import sub
 
 import msgspec
@@ -13,6 +14,7 @@ JUMP_MS = 24 * 3_600_000  # a day between neighbours is a clock that was set, no
 BACKWARD_JUMP_MS = 60_000  # within one batch, tabs and frames differ by less
 DURATION_TOLERANCE_MS = 2000
 DURATION_TOLERANCE = 0.05
+GAPS_NAMED = 20
 
 _FULL_SNAPSHOT = bytes([EventType.FULL_SNAPSHOT])
 
@@ -59,6 +61,17 @@ def from_times(ordered: "array[float]", out_of_order: int, set_back: int) -> lis
             Warning("clock_jump", jumps, "The recorder's clock was set, or several clocks were at work.")
         )
     return found
+
+
+def from_chunks(numbers: Iterable[int]) -> list[Warning]:
+    """seq_gap. `numbers` are those of the chunks that a recording came in, ascending, from 0."""
+    gaps = [(before + 1, after - 1) for before, after in pairwise([-1, *numbers]) if after > before + 1]
+    if not gaps:
+        return []
+    named = [str(first) if first == last else f"{first} to {last}" for first, last in gaps]
+    more = f" and {len(named) - GAPS_NAMED} gaps more" if len(named) > GAPS_NAMED else ""
+    message = f"These chunks never came: {', '.join(named[:GAPS_NAMED])}{more}."
+    return [Warning("seq_gap", sum(last - first + 1 for first, last in gaps), message)]
 
 
 def from_claims(

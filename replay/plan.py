@@ -7,6 +7,7 @@ the payload once and never everything unpacked.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 
 import msgspec
 
@@ -17,6 +18,7 @@ from replay.gather import Gathered
 from replay.index import Index
 from replay.inflate import BadStream, inflated
 from replay.mask import NOTHING, Mask, Masker
+from replay.moment import moment
 from replay.order import playing_order
 from replay.rrweb import EventType
 from replay.sidecar import write as write_sidecar
@@ -96,6 +98,7 @@ class Plan:
             rejected=len(gathered.rejected),
             bytes=sum(recorded.sizes),
         )
+        self.started_at: datetime | None = None
         if gathered.received == 0:  # only a video was sent: the client's figures stay
             self.event_count = claims.event_count or 0
             self.duration_ms = claims.duration_ms or 0
@@ -103,6 +106,7 @@ class Plan:
             self.warnings: list[Warning] = []
             return
         start, end = recorded.times[0], recorded.times[-1]
+        self.started_at = moment(start)
         self.event_count = len(recorded.times)
         self.duration_ms = round(end - start)
         self.navigations = tally.navigations(gathered.times, start)

@@ -8,7 +8,7 @@ kept when that is planned.
 import re
 from array import array
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -20,6 +20,7 @@ from replay.batches import span
 from replay.client import Client, client_of
 from replay.envelope import BadEnvelope
 from replay.events import Rejected, read_head, read_heads
+from replay.moment import EPOCH, moment
 from replay.rrweb import SOURCE_BASE, EventType, Source
 from replay.runs import runs
 from replay.unpack import EVENT_MAX_BYTES, unpack_string
@@ -33,7 +34,6 @@ _UNPACK_BYTES = (
 )
 _META, _RESIZE = int(EventType.META), SOURCE_BASE + Source.VIEWPORT_RESIZE
 _PAGE = re.compile(r"([0-9a-f]{64})\.html")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NULL = Raw(b"null")
 _STRING, _ARRAY, _OBJECT = b'"[{'
 
@@ -159,7 +159,7 @@ class _Seen:
             self._times[place] *= 1000
         if not self._times:
             return None, None
-        return _moment(min(self._times)), _moment(max(self._times))
+        return moment(min(self._times)), moment(max(self._times))
 
 
 def _type_of(event: bytes | Raw) -> Any:
@@ -186,16 +186,9 @@ def _hash(href: object) -> str | None:
     return page[1] if page and url.scheme else None
 
 
-def _moment(ms: float) -> datetime | None:
-    try:
-        return _EPOCH + timedelta(milliseconds=ms)
-    except OverflowError:  # event times may be anything that JavaScript can count
-        return None
-
-
 def _envelope(body: bytearray, sent: _Sent, started_at: datetime | None) -> list[bytes | memoryview]:
     start, end = span(body, sent.events)
-    begin = b'{"started_at":"%b","events":[' % (started_at or _EPOCH).isoformat().encode()
+    begin = b'{"started_at":"%b","events":[' % (started_at or EPOCH).isoformat().encode()
     parts: list[bytes | memoryview] = [begin, memoryview(body)[start:end], b"]"]
     for name, logs in ((b"console_logs", sent.consoleLogs), (b"network_logs", sent.networkLogs)):
         if logs != _NULL:  # what is no array is kept as the one entry of an array

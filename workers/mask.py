@@ -60,8 +60,7 @@ async def _load(tools: Tools, kept: Kept) -> _Loaded:
         frame_bytes = whole(Index.decode(kept.tape.index)).stored_bytes
         tape = [c async for c in tools.storage.read(kept.tape.name, 0, frame_bytes)]
         sidecar = [c async for c in tools.storage.read(kept.recording.sidecar_name)]
-    numbers = await payload.batches(tools.db, id_)
-    return _Loaded(tape, sidecar, {n: [c async for c in payload.chunks(tools.db, id_, n)] for n in numbers})
+    return _Loaded(tape, sidecar, await payload.load(tools.db, id_))
 
 
 def _mask(kept: Kept, loaded: _Loaded, spool: Spool, *, max_bytes: int) -> Masked:

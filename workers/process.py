@@ -12,6 +12,7 @@ from models.ledger import ClaimLost
 from models.lifecycle import Processed, Work
 from models.object import ObjectKind
 from models.recording import Recording, Source
+from replay.findings import Warning, from_chunks  # noqa: A004 - API.md's word
 from replay.mask import Masker, masker_of
 from replay.plan import BadRecording, Claims, plan
 from replay.privacy import Privacy
@@ -25,17 +26,22 @@ async def process(work: Work, tools: Tools) -> None:
     if recording is None:
         raise ClaimLost
     privacy = await queries.privacy(tools.db, recording.tenant_id, recording.project_id)
-    batches = await payload.batches(tools.db, recording.id)
-    if not batches:
-        raise BadRecording("payload_unreadable", "The payload is gone.")
-    claims, live = _claims(recording), recording.source is Source.STREAM
+    claims = _claims(recording)
+    max_bytes = max(
+        tools.max_events_bytes, 2 * tools.live.max_bytes
+    )  # batches that came at once passed the limit
     with Spool(work) as spool:
         async with tools.turn(tools.planning):
-            compressed = {n: [c async for c in payload.chunks(tools.db, recording.id, n)] for n in batches}
+            compressed = await payload.load(tools.db, recording.id)
+            if not compressed:
+                raise BadRecording("payload_unreadable", "The payload is gone.")
+            live = recording.source is Source.STREAM
+            missing = (
+                from_chunks(n for n in compressed if n >= 0) if recording.source is Source.UPLOAD else []
+            )
+            masker = masker_of(privacy or Privacy())
             processed = await spool.in_thread(
-                lambda: _plan(
-                    compressed, claims, masker_of(privacy or Privacy()), live, spool, tools.max_events_bytes
-                )
+                lambda: _plan(compressed, claims, masker, live, spool, max_bytes, missing)
             )
         await spool.put(tools)
     await lifecycle.commit_processed(tools.db, work.claim, processed)
@@ -56,6 +62,7 @@ def _plan(
     live: bool,
     spool: Spool,
     max_bytes: int,
+    chunks_missing: list[Warning],
 ) -> Processed:
     """What happens in the thread: everything that holds the whole recording is gone when it returns."""
     batches = list(compressed)
@@ -69,10 +76,11 @@ def _plan(
         index=planned.index.encode(),
         account={**msgspec.to_builtins(planned.account), "stored_bytes": tape.size},
         summary=msgspec.to_builtins(planned.summary),
-        warnings=msgspec.to_builtins(planned.warnings),
+        warnings=msgspec.to_builtins([*planned.warnings, *chunks_missing]),
         masked=planned.masked,
         playable=planned.playable,
         event_count=planned.event_count,
+        started_at=planned.started_at,
         duration_ms=planned.duration_ms,
         navigations=msgspec.to_builtins(planned.navigations),
     )

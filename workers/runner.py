@@ -19,6 +19,7 @@ from models.ledger import ClaimLost
 from models.lifecycle import Work
 from models.retry import LOSSES_BEFORE_ISOLATION, Failure, FailureKind, Policy
 from settings import Settings
+from workers.close import close
 from workers.failures import ShuttingDown, TookTooLong, failure_of
 from workers.isolation import run_isolated
 from workers.leases import Lease, Leases
@@ -39,6 +40,7 @@ JOBS: dict[JobKind, Callable[[Work, Tools], Awaitable[None]]] = {
     JobKind.PURGE: purge,
     JobKind.MASK: mask,
     JobKind.RELATE: relate,
+    JobKind.CLOSE: close,
 }
 
 log = structlog.get_logger()

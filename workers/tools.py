@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from models.db import Database, wait_for_server
+from models.live import DEFAULT_TERMS, LiveTerms
 from models.migrate import head
 from settings import Settings
 from storage.open import open_storage
@@ -32,6 +33,7 @@ class Tools:
     put_deadline_s: float
     max_events_bytes: int
     max_video_bytes: int
+    live: LiveTerms = DEFAULT_TERMS
     job_timeout_s: float = 600
     planning: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     masking: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
@@ -84,6 +86,7 @@ async def open_tools(settings: Settings, *, pool_size: int, application: str) ->
             settings.put_deadline_s,
             settings.max_events_bytes,
             settings.max_video_bytes,
+            LiveTerms(settings.session_idle_s, settings.session_max_s, settings.session_max_bytes),
             settings.job_timeout_s,
         )
     finally:

@@ -66,6 +66,7 @@ def processed(work: Work, **changes: Any) -> Processed:
         "masked": {},
         "playable": True,
         "event_count": 3,
+        "started_at": None,
         "duration_ms": 1500,
         "navigations": [],
     }
