@@ -13,6 +13,7 @@ from replay.batches import Batches, span
 from replay.elements import Marks
 from replay.envelope import Envelope, Navigation, decode_accepted
 from replay.events import Head, Heads, Rejected, read_head, read_heads
+from replay.live_mask import mask_live
 from replay.logs import is_good_console_log, is_good_network_log
 from replay.mask import Mask
 from replay.page_mask import Marked, mask_pages, tells_windows
@@ -109,8 +110,9 @@ class Gathered:
         return units.in_ms(event)[0] if place in self._in_seconds else event
 
     def mask_pages(self, order: Sequence[int]) -> None:
-        """Mask what is a secret because of the node that holds it; `order` is the playing order."""
+        """Mask what is a secret because of the node or the input that holds it; `order` is the playing order."""
         mask_pages(self, order, self._marked, self.mask)
+        mask_live(self, order, self.mask)
 
     def outside(self, place: int) -> bytes | Raw:
         """An event's JSON, members of its `data` still packed."""

@@ -7,7 +7,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from replay.mask import Masker
 from replay.plan import BadRecording, Plan
+from replay.privacy import Masking, Privacy
 from tests.replay.live import RRWEB_META, TIME_MS, live, planned
 from tests.replay.recordings import decoded, stored
 
@@ -17,6 +19,11 @@ _TAGS = st.sampled_from(
 _TEXTS = st.sampled_from(
     [
         json.dumps(RRWEB_META),
+        json.dumps({"type": 5, "data": {"tag": "input"}, "timestamp": TIME_MS}),
+        json.dumps(
+            {"type": 5, "data": {"tag": "input", "payload": {"type": "password"}}, "timestamp": TIME_MS}
+        ),
+        '{"type":"\ud83d password","value":[{"\\ud83d":1.5}, "x", null]}',
         json.dumps({"type": 3, "data": {"source": 3, "id": 1}, "timestamp": TIME_MS + 7}),
         json.dumps(json.dumps(RRWEB_META)),
         '{"type":3}',
@@ -39,10 +46,10 @@ def figures(plan: Plan) -> Any:
     return plan.summary, sorted(map(str, plan.navigations)), plan.duration_ms
 
 
-@given(st.lists(_EVENTS, min_size=1, max_size=6))
-def test_whatever_is_accepted_can_be_planned(events: list[dict[str, Any]]) -> None:
+@given(st.lists(_EVENTS, min_size=1, max_size=6), st.sampled_from(Masking))
+def test_whatever_is_accepted_can_be_planned(events: list[dict[str, Any]], masking: Masking) -> None:
     try:
-        account = planned(events, live=True).account
+        account = planned(events, live=True, masker=Masker(Privacy(masking))).account
     except BadRecording as bad:
         assert bad.code == "no_valid_events"  # noqa: PT017  # or none is raised
         return
