@@ -24,6 +24,7 @@ from models.accept import (
     KeyReused,
     NewRecording,
     NewReplay,
+    Opening,
     accept,
 )
 
@@ -52,14 +53,16 @@ IdempotencyKey = Annotated[
 
 
 @asynccontextmanager
-async def checked_body(request: ApiRequest, format_: Format[T], key: str | None) -> AsyncIterator[Checked[T]]:
-    """The body, checked, with a digest if it comes with an Idempotency-Key. It counts against the process's budget until
-    the block ends. Raises ApiError."""
+async def checked_body(
+    request: ApiRequest, format_: Format[T], key: str | None = None
+) -> AsyncIterator[Checked[T]]:
+    """The body, checked, with a digest if it is a batch or comes with an Idempotency-Key. It counts against the process's
+    budget until the block ends. Raises ApiError."""
     if key is not None and not 0 < len(key) <= IDEMPOTENCY_KEY_MAX:
         raise invalid("Idempotency-Key", f"must have 1 to {IDEMPOTENCY_KEY_MAX} characters")
     services = services_of(request)
     async with read_body(request.receive, request.headers, services.limits, services.budget) as body:
-        yield await check_body(body, format_, services.apart, digest=key is not None)
+        yield await check_body(body, format_, services.apart, digest=format_.is_batch or key is not None)
 
 
 async def accept_checked(
@@ -69,12 +72,15 @@ async def accept_checked(
     key: str | None,
     *,
     replay: NewReplay | None = None,
+    is_open: bool = False,
 ) -> Accepted:
     """Accept a body, or find what was accepted before under the same key. It is durable from now on. Raises ApiError."""
     idempotency = Idempotency(key, checked.digest) if key and checked.digest else None
+    opening = Opening(b"", checked.size, services.live.idle_s) if is_open else None
+    terms = services.video
     try:
         accepted = await accept(
-            services.db, new, checked.payload, idempotency, terms=services.video, replay=replay
+            services.db, new, checked.payload, idempotency, terms=terms, replay=replay, opening=opening
         )
     except KeyReused:
         detail = "This Idempotency-Key came before with another body."

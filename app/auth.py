@@ -61,11 +61,15 @@ class Caller:
 ApiRequest = Request[Any, Caller, State]
 
 
-def needs(*scopes: Scope) -> Guard:
-    """A guard that lets callers with any of these scopes pass; `request.auth` is the Caller then. Raises ApiError."""
+def needs(*scopes: Scope, beacons: bool = False) -> Guard:
+    """A guard that lets callers with any of these scopes pass; `request.auth` is the Caller then. Raises ApiError.
+
+    `beacons`: a key may also be raw (`Authorization: <key>`) or, if it has no scope but `ingest`, in the URL (`?api_key=`):
+    `navigator.sendBeacon` can send no header.
+    """
 
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
-        caller = await _authenticate(connection)
+        caller = await _authenticate(connection, beacons)
         if not any(caller.may(scope) for scope in scopes):
             wanted = " or ".join(scope.value for scope in scopes)
             raise ApiError(Code.FORBIDDEN, f"This needs the scope {wanted}.")
@@ -74,8 +78,10 @@ def needs(*scopes: Scope) -> Guard:
     return guard
 
 
-async def _authenticate(connection: ASGIConnection[Any, Any, Any, Any]) -> Caller:
-    secret = _secret(connection)
+async def _authenticate(connection: ASGIConnection[Any, Any, Any, Any], beacons: bool) -> Caller:
+    secret = _secret(connection) or (_raw_secret(connection) if beacons else None)
+    in_url = connection.query_params.get("api_key") if beacons and secret is None else None
+    secret = secret or in_url
     if secret is None:
         return await _of_session(connection)
     key = await queries.api_key(services_of(connection).db, secret)
@@ -83,6 +89,8 @@ async def _authenticate(connection: ASGIConnection[Any, Any, Any, Any]) -> Calle
         raise _unauthorized(
             "This API key is not known, or was revoked.", CHALLENGE + ', error="invalid_token"'
         )
+    if in_url and set(key.scopes) != {Scope.INGEST}:
+        raise ApiError(Code.FORBIDDEN, "Only a key that has no scope but ingest may stand in a URL.")
     return Caller(key.tenant_id, key.project_id, key.user_id, key.id, frozenset(key.scopes), key.privacy)
 
 
@@ -127,6 +135,11 @@ def _secret(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
     if scheme.lower() == "bearer" and credentials.strip():
         return credentials.strip()
     return next((value for name in KEY_HEADERS if (value := connection.headers.get(name, "").strip())), None)
+
+
+def _raw_secret(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
+    raw = connection.headers.get("Authorization", "").strip()
+    return raw if raw and " " not in raw else None
 
 
 def _unauthorized(detail: str, challenge: str) -> ApiError:

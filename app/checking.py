@@ -48,10 +48,12 @@ class Head(msgspec.Struct):
 
 
 class Checked(msgspec.Struct, Generic[T]):
-    """A body that is fit to be stored. `digest` tells it from others: a SHA-256, if it was asked for."""
+    """A body that is fit to be stored, and its size as it is stored, decompressed. `digest` tells it from others: a SHA-256,
+    if it was asked for."""
 
     head: T
     payload: bytes
+    size: int
     digest: bytes | None
 
 
@@ -67,13 +69,15 @@ class Answer(msgspec.Struct, Generic[T]):
 class Format(Generic[T]):
     """A kind of body: how it is read, what its head is, and what its digest begins with.
 
-    `read` gives the head and the envelope to store, in parts. It raises BadEnvelope.
+    `read` gives the head and the envelope to store, in parts. It raises BadEnvelope. Of a batch the digest is always asked
+    for.
     """
 
     name: str
     head: type[T]
     read: Callable[[bytearray], tuple[T, Sequence[bytes | bytearray | memoryview]]]
     salt: bytes = b""
+    is_batch: bool = False
 
 
 def _read_upload(body: bytearray) -> tuple[Head, Sequence[bytearray]]:
@@ -86,15 +90,16 @@ def _read_upload(body: bytearray) -> tuple[Head, Sequence[bytearray]]:
 
 UPLOAD = Format("upload", Head, _read_upload)
 SESSION = Format("session", Opening, decode_session, b"save-replay ")
-BATCH = Format("batch", Batch, decode_batch, b"ingest ")
-CHUNK = Format("chunk", Chunk, decode_chunk, b"chunk ")
+BATCH = Format("batch", Batch, decode_batch, b"ingest ", is_batch=True)
+CHUNK = Format("chunk", Chunk, decode_chunk, b"chunk ", is_batch=True)
 FORMATS: dict[str, Format[Any]] = {format_.name: format_ for format_ in (UPLOAD, SESSION, BATCH, CHUNK)}
 
 
 def check(body: bytearray, format_: Format[T], *, digest: bool) -> Checked[T]:
     """Raises BadEnvelope."""
     head, envelope = format_.read(body)
-    return Checked(head, _compressed(envelope), _digest(format_.salt, body) if digest else None)
+    size = sum(map(len, envelope))
+    return Checked(head, _compressed(envelope), size, _digest(format_.salt, body) if digest else None)
 
 
 def _compressed(parts: Sequence[bytes | bytearray | memoryview]) -> bytes:

@@ -47,6 +47,8 @@ class Code(StrEnum):
     VIDEO_NOT_UPLOADED = "video_not_uploaded"
     VIDEO_ALREADY_CONFIRMED = "video_already_confirmed"
     IDEMPOTENCY_IN_PROGRESS = "idempotency_in_progress"
+    SEQ_CONFLICT = "seq_conflict"
+    RECORDING_CLOSED = "recording_closed"
     PAYLOAD_TOO_LARGE = "payload_too_large"
     UNSUPPORTED_ENCODING = "unsupported_encoding"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
@@ -76,6 +78,8 @@ STATUS: dict[Code, HTTPStatus] = {
     Code.VIDEO_NOT_UPLOADED: HTTPStatus.CONFLICT,
     Code.VIDEO_ALREADY_CONFIRMED: HTTPStatus.CONFLICT,
     Code.IDEMPOTENCY_IN_PROGRESS: HTTPStatus.CONFLICT,
+    Code.SEQ_CONFLICT: HTTPStatus.CONFLICT,
+    Code.RECORDING_CLOSED: HTTPStatus.CONFLICT,
     Code.PAYLOAD_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     Code.UNSUPPORTED_ENCODING: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     Code.UNSUPPORTED_MEDIA_TYPE: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,

@@ -80,6 +80,27 @@ UPLOAD_URL = {
 
 CREATED_WITH_VIDEO = CREATED | UPLOAD_URL
 
+BATCH = {
+    "fingerprint": "sess_8f3a2c1b",
+    "sessionId": "sess_8f3a2c1b",
+    "events": [
+        {
+            "eventType": "navigation",
+            "eventData": '{"from":"/home","to":"/checkout","method":"push"}',
+            "url": "https://myapp.com/checkout",
+            "timestampMillis": 1711886400000,
+        }
+    ],
+}
+INGESTED = {
+    "success": True,
+    "data": {"eventsReceived": 1},
+    "meta": {"requestId": RECORDING_ID, "timestamp": "2026-03-31T12:00:05.123Z"},
+}
+CHUNK = {"seq": 0, "events": UPLOAD["events"]}
+CHUNK_RECEIVED = {"id": RECORDING_ID, "seq": 0, "events_received": 2}
+FINISHED = {"id": RECORDING_ID, "status": "processing"}
+
 RECORDING = {
     "id": RECORDING_ID,
     "tenant_id": "019a2b00-0000-7000-8000-000000000001",

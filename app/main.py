@@ -14,10 +14,13 @@ from litestar.response import Redirect
 from litestar.types import ASGIApp, ControllerRouterHandler, Receive, Send
 
 from app import (
+    chunks,
     erasures,
     errors,
     health,
     hold,
+    ingest,
+    ingest_errors,
     masking,
     message_errors,
     openapi,
@@ -38,6 +41,7 @@ from app.waiting import Watcher
 from models import migrate, queries
 from models.db import Database, UnsafeServer, wait_for_server
 from models.doorbell import Doorbell, connect
+from models.live import LiveTerms
 from models.sign_in import SessionTerms
 from models.video import VideoTerms
 from settings import Settings, SettingsError
@@ -88,7 +92,9 @@ def create_app(settings: Settings) -> Web:
         budget=ByteBudget(settings.inflight_budget_bytes),
         limits=BodyLimits(settings.max_body_bytes, settings.max_events_bytes, settings.body_stall_s),
         video=VideoTerms(settings.video_wait_s, settings.upload_url_ttl_s, settings.upload_deadline_s),
+        live=LiveTerms(settings.session_idle_s, settings.session_max_s, settings.session_max_bytes),
         apart=asyncio.Semaphore(1),
+        planning=asyncio.Semaphore(1),
         passwords=Passwords(),
         sessions=SessionTerms(settings.sign_in_idle_s, settings.sign_in_max_s),
         proxies=Proxies(settings.trusted_proxies),
@@ -103,6 +109,7 @@ def create_app(settings: Settings) -> Web:
             *hold.HANDLERS,
             *masking.HANDLERS,
             *relating.HANDLERS,
+            *chunks.HANDLERS,
         ],
         tags=["Recordings"],
         security=openapi.SECURITY,
@@ -115,6 +122,7 @@ def create_app(settings: Settings) -> Web:
             api,
             erasing,
             save_replay.save_replay,
+            ingest.ingest,
             *sign_in.HANDLERS,
             front_page,
             health.health,
@@ -134,8 +142,11 @@ def create_app(settings: Settings) -> Web:
 
 def _answer(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """What an exception becomes, in the style of the API that it came from."""
-    if request.scope["path"].rstrip("/") == save_replay.PATH:
+    path = request.scope["path"].rstrip("/")
+    if path == save_replay.PATH:
         return message_errors.answer(request, error)
+    if path == ingest.PATH:
+        return ingest_errors.answer(request, error)
     return errors.answer(request, error)
 
 

@@ -1,22 +1,15 @@
 """The OpenAPI document: what the handlers' signatures cannot say, with examples."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
 
 from litestar import HttpMethod, Request, get
 from litestar.handlers import HTTPRouteHandler
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.plugins import ScalarRenderPlugin
 from litestar.openapi.spec import (
     Components,
-    Example,
     License,
-    OpenAPIMediaType,
-    OpenAPIResponse,
-    Operation,
     RequestBody,
     Schema,
     SecurityScheme,
@@ -27,212 +20,196 @@ from litestar.types import Method
 
 from app import examples
 from app.auth import SESSION_COOKIE
-from app.openapi_bodies import CREDENTIALS, ERASE_ORDER, EVENT, MASK_ORDER, SESSION, UPLOAD, array
-from app.openapi_complete import CompleteConfig, Shown, header_objects
+from app.openapi_bodies import (
+    BATCH,
+    CHUNK,
+    CREDENTIALS,
+    ERASE_ORDER,
+    EVENT,
+    MASK_ORDER,
+    SESSION,
+    UPLOAD,
+    array,
+)
+from app.openapi_complete import CompleteConfig
 from app.openapi_errors import FAILURES as FAILURES
+from app.openapi_errors import envelopes as envelopes
 from app.openapi_errors import messages as messages
 from app.openapi_errors import problems as problems
+from app.openapi_operation import also as also
+from app.openapi_operation import operation, shown
 
 JSON, NDJSON = "application/json", "application/x-ndjson"
 
 
-def also(status: int, shape: type[Any], description: str, example: dict[str, Any]) -> dict[int, ResponseSpec]:
-    """Another success of an operation."""
-    shown: list[Example] = [Shown(id="example", value=example)]
-    return {status: ResponseSpec(shape, generate_examples=False, description=description, examples=shown)}
-
-
-def _operation(
-    summary: str,
-    *,
-    description: str,
-    success: HTTPStatus = HTTPStatus.OK,
-    headers: Sequence[str] = (),
-    content: Mapping[str, OpenAPIMediaType] | None = None,
-    more: Mapping[int, str] | None = None,
-    body: RequestBody | None = None,
-) -> type[Operation]:
-    """A class for `operation_class`. `content` completes the success, `more` adds answers without a body."""
-
-    @dataclass
-    class Described(Operation):
-        def __post_init__(self) -> None:
-            self.summary = summary
-            self.request_body = body or self.request_body
-            responses: dict[str, Any] = {
-                status: response
-                for status, response in (self.responses or {}).items()
-                if status != "400"
-                or any(one.examples for one in _content(response).values())  # not Litestar's own
-            }
-            answer = responses[str(int(success))]
-            answer.description, answer.headers = description, header_objects(headers)
-            if success is HTTPStatus.NO_CONTENT:
-                answer.content = None
-            for media_type, found in (content or {}).items():
-                schema = found.schema or _content(answer)[media_type].schema
-                _content(answer)[media_type] = OpenAPIMediaType(schema=schema, examples=found.examples)
-            for status, text in (more or {}).items():
-                kept = [name for name in headers if not name.startswith("Content-")]
-                responses[str(status)] = OpenAPIResponse(text, headers=header_objects(kept))
-            self.responses = responses
-
-    return Described
-
-
-def _content(response: Any) -> dict[str, OpenAPIMediaType]:
-    if response.content is None:
-        response.content = {}
-    content: dict[str, OpenAPIMediaType] = response.content
-    return content
-
-
-def _shown(schema: Schema | None = None, **shown: Any) -> OpenAPIMediaType:
-    """A media type with an example for each keyword, named after it."""
-    return OpenAPIMediaType(
-        schema=schema, examples={name: Shown(value=value) for name, value in shown.items()}
-    )
-
-
-CREATE = _operation(
+CREATE = operation(
     "Create a recording",
     success=HTTPStatus.CREATED,
     description="Accepted: durable from now on, whatever happens.",
     headers=("Location", "Idempotency-Replayed"),
-    content={JSON: _shown(created=examples.CREATED, with_video=examples.CREATED_WITH_VIDEO)},
+    content={JSON: shown(created=examples.CREATED, with_video=examples.CREATED_WITH_VIDEO)},
     body=RequestBody(
         required=True,
         description="May come with Content-Encoding gzip, deflate or zstd.",
-        content={JSON: _shown(UPLOAD, recording=examples.UPLOAD)},
+        content={JSON: shown(UPLOAD, recording=examples.UPLOAD)},
     ),
 )
-SAVE_REPLAY = _operation(
+SAVE_REPLAY = operation(
     "Save a complete session",
     success=HTTPStatus.CREATED,
     description="Accepted: durable from now on, whatever happens. `replayId` is a recording's id.",
     headers=("Location", "Idempotency-Replayed"),
-    content={JSON: _shown(saved=examples.SAVED)},
+    content={JSON: shown(saved=examples.SAVED)},
     body=RequestBody(
         required=True,
         description="May come with Content-Encoding gzip, deflate or zstd.",
-        content={JSON: _shown(SESSION, session=examples.SESSION)},
+        content={JSON: shown(SESSION, session=examples.SESSION)},
     ),
 )
-LIST = _operation(
+INGEST = operation(
+    "Send a batch of a live session",
+    success=HTTPStatus.ACCEPTED,
+    description="Accepted: durable from now on, whatever happens.",
+    content={JSON: shown(received=examples.INGESTED)},
+    body=RequestBody(
+        required=True,
+        description="May come as text/plain, and with Content-Encoding gzip, deflate or zstd.",
+        content={JSON: shown(BATCH, batch=examples.BATCH)},
+    ),
+)
+APPEND = operation(
+    "Add a chunk to an open recording",
+    success=HTTPStatus.ACCEPTED,
+    description="Accepted: durable from now on, whatever happens.",
+    content={JSON: shown(received=examples.CHUNK_RECEIVED)},
+    body=RequestBody(
+        required=True,
+        description="May come with Content-Encoding gzip, deflate or zstd.",
+        content={JSON: shown(CHUNK, chunk=examples.CHUNK)},
+    ),
+)
+FINISH = operation(
+    "Finish an open recording",
+    success=HTTPStatus.ACCEPTED,
+    description="It takes nothing more, and is processed now.",
+    headers=("Location", "Retry-After"),
+    content={JSON: shown(finished=examples.FINISHED)},
+)
+LIST = operation(
     "List recordings",
     description="A page of recordings.",
     headers=("Cache-Control", "Vary"),
-    content={JSON: _shown(page=examples.LIST)},
+    content={JSON: shown(page=examples.LIST)},
 )
-READ = _operation(
+READ = operation(
     "Read a recording",
     description="The recording, or for a key that only has `ingest` its status.",
     headers=("ETag", "Retry-After", "Preference-Applied", "Cache-Control", "Vary"),
-    content={JSON: _shown(ready=examples.RECORDING, failed=examples.FAILED, ingest_key=examples.STATUS)},
+    content={JSON: shown(ready=examples.RECORDING, failed=examples.FAILED, ingest_key=examples.STATUS)},
     more={304: "Nothing changed since the ETag in If-None-Match."},
 )
-EVENTS = _operation(
+EVENTS = operation(
     "Read the events",
     description="The events, in playing order.",
     headers=("ETag", "Content-Encoding", "Content-Length", "Cache-Control", "Vary"),
     content={
-        JSON: _shown(array(EVENT, "The normalized rrweb events."), events=examples.EVENTS),
-        NDJSON: _shown(
+        JSON: shown(array(EVENT, "The normalized rrweb events."), events=examples.EVENTS),
+        NDJSON: shown(
             Schema(type=OpenAPIType.STRING, description="One event a line."), lines=examples.EVENT_LINES
         ),
     },
     more={304: "Nothing changed since the ETag in If-None-Match."},
 )
-LOGS = _operation(
+LOGS = operation(
     "Read the logs",
     description="Console, network, client and the rejected events.",
     headers=("ETag", "Content-Encoding", "Content-Length", "Cache-Control", "Vary"),
-    content={JSON: _shown(logs=examples.LOGS)},
+    content={JSON: shown(logs=examples.LOGS)},
     more={304: "Nothing changed since the ETag in If-None-Match."},
 )
-CONFIRM_VIDEO = _operation(
+CONFIRM_VIDEO = operation(
     "Confirm the video",
     description="The recording, or for a key that only has `ingest` its status. The video is verified next.",
     headers=("Retry-After", "Cache-Control"),
-    content={JSON: _shown(recording=examples.AWAITING_VIDEO, ingest_key=examples.STATUS)},
+    content={JSON: shown(recording=examples.AWAITING_VIDEO, ingest_key=examples.STATUS)},
 )
-VIDEO_UPLOAD_URL = _operation(
+VIDEO_UPLOAD_URL = operation(
     "Renew the video's upload URL",
     description="A presigned URL: PUT the video there, as a whole, with any content type or none.",
     headers=("Cache-Control",),
-    content={JSON: _shown(renewed=examples.UPLOAD_URL)},
+    content={JSON: shown(renewed=examples.UPLOAD_URL)},
 )
-VIDEO = _operation(
+VIDEO = operation(
     "Watch the video",
     success=HTTPStatus.TEMPORARY_REDIRECT,
     description="The video is at `Location`, for a while and for GET with Range; no key is needed there.",
     headers=("Location", "Cache-Control"),
 )
-RETRY = _operation(
+RETRY = operation(
     "Retry a failed recording",
     success=HTTPStatus.ACCEPTED,
     description="Back at work.",
     headers=("Location", "Retry-After"),
-    content={JSON: _shown(retried=examples.RETRIED)},
+    content={JSON: shown(retried=examples.RETRIED)},
 )
-RELATE = _operation(
+RELATE = operation(
     "Write a recording's events as rows",
     success=HTTPStatus.ACCEPTED,
     description="They will be there soon, all at once.",
     headers=("Location",),
-    content={JSON: _shown(ready=examples.RELATING)},
+    content={JSON: shown(ready=examples.RELATING)},
 )
-MASK = _operation(
+MASK = operation(
     "Mask a recording",
     success=HTTPStatus.ACCEPTED,
     description="It will be masked; `Location` says how far that is.",
     headers=("Location", "Retry-After"),
-    content={JSON: _shown(pending=examples.MASKING)},
+    content={JSON: shown(pending=examples.MASKING)},
     body=RequestBody(
         description="Without a body: by the project's policy as it is now.",
-        content={JSON: _shown(MASK_ORDER, rules=examples.MASK_ORDER)},
+        content={JSON: shown(MASK_ORDER, rules=examples.MASK_ORDER)},
     ),
 )
-MASKING = _operation(
+MASKING = operation(
     "Watch a recording being masked",
     description="How far that is.",
     headers=("Retry-After", "Cache-Control"),
-    content={JSON: _shown(done=examples.MASKING | {"masking": "done"})},
+    content={JSON: shown(done=examples.MASKING | {"masking": "done"})},
 )
-DELETE = _operation("Delete a recording", success=HTTPStatus.NO_CONTENT, description="Gone.")
-HOLD = _operation("Put a recording on hold", success=HTTPStatus.NO_CONTENT, description="Nothing deletes it.")
-RELEASE = _operation("Release a recording", success=HTTPStatus.NO_CONTENT, description="It may be deleted.")
-READ_HOLD = _operation(
+DELETE = operation("Delete a recording", success=HTTPStatus.NO_CONTENT, description="Gone.")
+HOLD = operation("Put a recording on hold", success=HTTPStatus.NO_CONTENT, description="Nothing deletes it.")
+RELEASE = operation("Release a recording", success=HTTPStatus.NO_CONTENT, description="It may be deleted.")
+READ_HOLD = operation(
     "Read a recording's hold",
     description="Whether it is on hold.",
     headers=("Cache-Control", "Vary"),
-    content={JSON: _shown(on_hold=examples.HOLD, released=examples.NO_HOLD)},
+    content={JSON: shown(on_hold=examples.HOLD, released=examples.NO_HOLD)},
 )
-ERASE = _operation(
+ERASE = operation(
     "Erase everything of a subject",
     success=HTTPStatus.ACCEPTED,
     description="It goes on by itself; `Location` says how far it is, and has the certificate in the end.",
     headers=("Location", "Retry-After", "Cache-Control"),
-    content={JSON: _shown(running=examples.ERASURE_RUNNING)},
+    content={JSON: shown(running=examples.ERASURE_RUNNING)},
     body=RequestBody(
-        required=True, content={JSON: _shown(ERASE_ORDER, session={"session_id": "sess_8f3a2c1b"})}
+        required=True, content={JSON: shown(ERASE_ORDER, session={"session_id": "sess_8f3a2c1b"})}
     ),
 )
-READ_ERASURE = _operation(
+READ_ERASURE = operation(
     "Read an erasure",
     description="How far it is; once it is done, its certificate.",
     headers=("Retry-After", "Cache-Control"),
-    content={JSON: _shown(done=examples.ERASURE_DONE, running=examples.ERASURE_RUNNING)},
+    content={JSON: shown(done=examples.ERASURE_DONE, running=examples.ERASURE_RUNNING)},
 )
 
-LOGIN = _operation(
+LOGIN = operation(
     "Sign in",
     description="Signed in, by the cookie that comes with the answer.",
     headers=("Set-Cookie", "Cache-Control"),
-    content={JSON: _shown(signed_in=examples.SIGNED_IN)},
-    body=RequestBody(required=True, content={JSON: _shown(CREDENTIALS, kim=examples.CREDENTIALS)}),
+    content={JSON: shown(signed_in=examples.SIGNED_IN)},
+    body=RequestBody(required=True, content={JSON: shown(CREDENTIALS, kim=examples.CREDENTIALS)}),
 )
-LOGOUT = _operation(
+LOGOUT = operation(
     "Sign out",
     success=HTTPStatus.NO_CONTENT,
     description="There is no session (any more).",
@@ -260,6 +237,7 @@ CONFIG = CompleteConfig(
     tags=[
         Tag("Recordings", "Create, watch, read and remove recordings."),
         Tag("Complete sessions", "Save a whole session at once."),
+        Tag("Live sessions", "Send a session in small batches while it happens."),
         Tag("Erasures", "Erase everything of somebody, with a certificate."),
         Tag("Sign-in", "Sessions for web pages."),
         Tag("Operations", "How the service is."),
@@ -270,6 +248,18 @@ CONFIG = CompleteConfig(
             "x_api_key": SecurityScheme(type="apiKey", name="X-API-Key", security_scheme_in="header"),
             "x_seestack_key": SecurityScheme(
                 type="apiKey", name="X-SeeStack-Key", security_scheme_in="header"
+            ),
+            "raw": SecurityScheme(
+                type="apiKey",
+                name="Authorization",
+                security_scheme_in="header",
+                description="An API key as it is, for live sessions.",
+            ),
+            "in_url": SecurityScheme(
+                type="apiKey",
+                name="api_key",
+                security_scheme_in="query",
+                description="A key that has no scope but `ingest`, for live sessions: `navigator.sendBeacon` sends no headers.",
             ),
             "session": SecurityScheme(
                 type="apiKey",
@@ -287,6 +277,7 @@ SECURITY: list[dict[str, list[str]]] = [
     {"x_seestack_key": []},
     {"session": []},
 ]
+BEACONS: list[dict[str, list[str]]] = [*SECURITY, {"raw": []}, {"in_url": []}]
 
 
 @get("/openapi.json", include_in_schema=False, sync_to_thread=False)

@@ -31,6 +31,44 @@ def array(items: Schema, description: str) -> Schema:
     return Schema(type=OpenAPIType.ARRAY, items=items, description=description)
 
 
+BATCH = Schema(
+    type=OpenAPIType.OBJECT,
+    required=["fingerprint", "sessionId", "events"],
+    description="Unknown fields are ignored.",
+    properties={
+        "fingerprint": Schema(type=OpenAPIType.STRING, max_length=200, description="Not blank."),
+        "sessionId": Schema(type=OpenAPIType.STRING, max_length=200, description="Not blank."),
+        "events": Schema(
+            type=OpenAPIType.ARRAY,
+            min_items=1,
+            items=Schema(
+                type=OpenAPIType.OBJECT,
+                required=["eventType", "eventData", "timestampMillis"],
+                properties={
+                    "eventType": Schema(type=OpenAPIType.STRING, max_length=100, description="Not blank."),
+                    "eventData": Schema(type=OpenAPIType.STRING, description="JSON, by convention."),
+                    "url": STRING,
+                    "timestampMillis": COUNT,
+                },
+            ),
+        ),
+        "final": flag("The session ends with this batch."),
+    },
+)
+CHUNK = Schema(
+    type=OpenAPIType.OBJECT,
+    required=["seq", "events"],
+    description="Unknown fields are ignored.",
+    properties={
+        "seq": COUNT,
+        "events": array(
+            Schema(one_of=[EVENT, Schema(type=OpenAPIType.STRING, description="A packed event.")]),
+            "Not empty.",
+        ),
+        "console_logs": array(OBJECT, "Kept as they are."),
+        "network_logs": array(OBJECT, "Kept as they are."),
+    },
+)
 UPLOAD = Schema(
     type=OpenAPIType.OBJECT,
     required=["started_at", "events"],
@@ -45,7 +83,7 @@ UPLOAD = Schema(
         "event_count": COUNT,
         "events": array(
             Schema(one_of=[EVENT, Schema(type=OpenAPIType.STRING, description="A packed event.")]),
-            "Empty only with has_video. An event that is defective in itself is counted as rejected while processing.",
+            "Empty only with has_video or open. An event that is defective in itself is counted as rejected while processing.",
         ),
         "navigations": array(
             Schema(

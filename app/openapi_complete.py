@@ -48,6 +48,7 @@ _BOUNDS: dict[str, dict[str, int]] = {
     },  # checked by the handler, whose problem names the header
 }
 _LEFT_OUT_WHEN_EMPTY = {
+    "Error": {"details"},
     "Problem": {"errors"},
     "Created": {"video_upload_url", "video_upload_expires_at"},
     "Message": {"error"},

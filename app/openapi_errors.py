@@ -1,12 +1,13 @@
 """The error answers of operations, for the OpenAPI document: each code with what it says."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 from litestar.openapi.datastructures import ResponseSpec
 
 from app.errors import PROBLEM_JSON, STATUS, ApiError, Code, Problem
+from app.ingest_errors import Failure, Meta, error_of, status_of
 from app.message_errors import Message, message_of
 from app.openapi_complete import Shown
 from replay.session import NO_EVENTS, NO_HASH
@@ -48,16 +49,37 @@ def messages(*codes: Code) -> dict[int, ResponseSpec]:
     }
 
 
+def envelopes(*codes: Code) -> dict[int, ResponseSpec]:
+    """The same for the API of live sessions."""
+    return {
+        status: ResponseSpec(
+            Failure,
+            generate_examples=False,
+            description=" or ".join(f"`{error_of(_example(code)).code}`" for code in of_status),
+            examples=[Shown(id=code.value, value=_failure(code)) for code in of_status],
+        )
+        for status, of_status in _by_status(*codes, *ALWAYS, status=status_of)
+    }
+
+
+def _failure(code: Code) -> dict[str, Any]:
+    said = Meta("019a2b4c-1d7e-7c3a-9f10-5b6f2f1f9a01", "2026-03-31T12:00:05.123Z")
+    failure: dict[str, Any] = msgspec.to_builtins(Failure(False, error_of(_example(code)), said))
+    return failure
+
+
 def _messages(code: Code) -> list[Message]:
     if code is Code.VALIDATION_ERROR:
         return [Message(NO_EVENTS), Message(NO_HASH)]
     return [message_of(_example(code), "019a2b4c-1d7e-7c3a-9f10-5b6f2f1f9a01")]
 
 
-def _by_status(*codes: Code) -> list[tuple[int, list[Code]]]:
+def _by_status(
+    *codes: Code, status: Callable[[Code], int] = STATUS.__getitem__
+) -> list[tuple[int, list[Code]]]:
     by_status: dict[int, list[Code]] = {}
     for code in codes:
-        by_status.setdefault(STATUS[code], []).append(code)
+        by_status.setdefault(status(code), []).append(code)
     return sorted(by_status.items())
 
 
@@ -99,5 +121,7 @@ _SAID: dict[Code, tuple[str] | ApiError] = {
     Code.PAYLOAD_TOO_LARGE: ("The body is larger than 67108864 bytes as sent.",),
     Code.NOT_READY: ("This recording has not been processed yet.",),
     Code.ON_HOLD: ("This recording is on hold: release it first.",),
+    Code.SEQ_CONFLICT: ("Another chunk came with this seq before.",),
+    Code.RECORDING_CLOSED: ("This recording takes no more chunks.",),
     Code.RECORDING_FAILED: ("This recording failed before there was anything to read: no_valid_events.",),
 }

@@ -6,7 +6,8 @@ connection, so that nobody takes half a recording for a whole one.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -23,16 +24,17 @@ from app.conditions import choose_encoding, choose_media_type, etag_of, matches
 from app.documents import LogsDocument
 from app.errors import POLL_AGAIN_S, RETRY_SOON_S, ApiError, Code, not_found
 from app.recordings import not_modified
-from app.services import Services, services_of
+from app.services import services_of
+from app.so_far import tape_so_far
 from models import queries
 from models.queries import Playable
 from models.recording import Status
 from models.tenancy import Scope
-from replay.cut import Body, Cut, Span, cut, whole
+from replay.cut import Body, FindEvents, Span, cut, whole
 from replay.index import Index
 from replay.tape import LEVEL
 from replay.transcode import Identity, Transcoder, transcoder
-from storage.protocol import NotFound, Storage
+from storage.protocol import NotFound
 
 ENCODINGS = ("zstd", "gzip", "identity")
 MEDIA_TYPES = (openapi.JSON, openapi.NDJSON)
@@ -53,6 +55,24 @@ AcceptEncoding = Annotated[
     str | None,
     HeaderParameter(name="Accept-Encoding", description="`zstd` gets the stored bytes as they are."),
 ]
+
+
+Read = Callable[[int, int], AsyncGenerator[bytes, None]]
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """How a reader wants the events, and which."""
+
+    media_type: str
+    encoding: str
+    from_ms: float | None
+    to_ms: float | None
+    align: bool
+
+    @property
+    def is_whole(self) -> bool:
+        return self.from_ms is None and self.to_ms is None and not self.align
 
 
 @route(
@@ -77,7 +97,8 @@ async def read_events(
     accept_encoding: AcceptEncoding = None,
     if_none_match: IfNoneMatch = None,
 ) -> Response[Any]:
-    """Read the events, in playing order, as soon as there is a tape, whatever the status."""
+    """Read the events, in playing order, as soon as there is a tape, whatever the status; of an open recording those that
+    have come so far."""
     services = services_of(request)
     media_type = choose_media_type(accept, MEDIA_TYPES)
     encoding = choose_encoding(accept_encoding, ENCODINGS)
@@ -85,32 +106,24 @@ async def read_events(
         raise ApiError(
             Code.NOT_ACCEPTABLE, f"There is {' and '.join(MEDIA_TYPES)}, in {', '.join(ENCODINGS)}."
         )
+    wish = _Wish(media_type, encoding, from_ms, to_ms, align is not None)
     for _ in range(2):  # a tape that was replaced or deleted just now is looked up again
         found = await _find(request, recording_id)
         if found.tape_name is None or found.tape_index is None:
+            if found.is_open:
+                return await _read_so_far(request, recording_id, wish)
             raise _nothing_to_read(found)
-        headers = _headers(
-            encoding,
-            etag_of(found.tape_name, media_type, encoding, f"{from_ms} {to_ms} {align}"),
-            "Accept, Accept-Encoding",
-        )
+        etag = etag_of(found.tape_name, media_type, encoding, f"{from_ms} {to_ms} {align}")
+        headers = _headers(encoding, "Accept, Accept-Encoding", {"ETag": etag})
         if matches(if_none_match, headers["ETag"]):
             return not_modified(headers)
         try:
             index = Index.decode(found.tape_index, snapshots=align is not None)
-            if from_ms is None and to_ms is None and align is None:
-                body = whole(index)
-            else:
-                wanted = cut(index, from_ms=from_ms, to_ms=to_ms, align=align is not None)
-                body = await _cut_out(services, found.tape_name, wanted, encoding)
-            if encoding == "zstd" and media_type == openapi.JSON:
-                headers["Content-Length"] = str(body.stored_bytes)
-            elif encoding == "identity" and media_type == openapi.JSON:
-                headers["Content-Length"] = str(body.json_bytes)
-            pieces = _stored(services.storage, found.tape_name, body)
-            return await _streamed(
-                request, _transcoded(pieces, body, media_type, encoding), media_type, headers
+            read, find_events = (
+                partial(services.storage.read, found.tape_name),
+                partial(services.seams.find, found.tape_name),
             )
+            return await _answered(request, wish, index, read, headers, find_events)
         except NotFound:
             continue
     raise _gone()
@@ -140,7 +153,7 @@ async def read_logs(
         name = found.sidecar_name
         if name is None:
             raise _nothing_to_read(found)
-        headers = _headers(encoding, etag_of(name, encoding), "Accept-Encoding")
+        headers = _headers(encoding, "Accept-Encoding", {"ETag": etag_of(name, encoding)})
         if matches(if_none_match, headers["ETag"]):
             return not_modified(headers)
         try:
@@ -160,17 +173,45 @@ async def _find(request: ApiRequest, recording_id: UUID) -> Playable:
     return found
 
 
-async def _cut_out(services: Services, name: str, wanted: Cut, encoding: str) -> Body:
-    edges = [b"".join([c async for c in services.storage.read(name, *span)]) for span in wanted.spans]
-    level = LEVEL if encoding == "zstd" else PASSING_LEVEL
-    make = partial(wanted.body, edges, level=level, find_events=partial(services.seams.find, name))
-    return await asyncio.to_thread(make)
+async def _read_so_far(request: ApiRequest, recording_id: UUID, wish: _Wish) -> Response[Any]:
+    """The same of a recording that is open. Nobody may keep it."""
+    headers = _headers(wish.encoding, "Accept, Accept-Encoding", {"Cache-Control": "no-store"})
+    so_far = await tape_so_far(services_of(request), request.auth.tenant_id, recording_id)
+
+    async def read(start: int, end: int) -> AsyncGenerator[bytes, None]:
+        yield so_far.tape[start:end]
+
+    return await _answered(request, wish, so_far.index, read, headers)
 
 
-async def _stored(storage: Storage, name: str, body: Body) -> AsyncGenerator[bytes, None]:
+async def _answered(
+    request: ApiRequest,
+    wish: _Wish,
+    index: Index,
+    read: Read,
+    headers: dict[str, str],
+    find_events: FindEvents | None = None,
+) -> Response[Any]:
+    """What was wished for of a tape. Raises what reading raises."""
+    if wish.is_whole:
+        body = whole(index)
+    else:
+        wanted = cut(index, from_ms=wish.from_ms, to_ms=wish.to_ms, align=wish.align)
+        edges = [b"".join([chunk async for chunk in read(*span)]) for span in wanted.spans]
+        level = LEVEL if wish.encoding == "zstd" else PASSING_LEVEL
+        body = await asyncio.to_thread(partial(wanted.body, edges, level=level, find_events=find_events))
+    if wish.encoding == "zstd" and wish.media_type == openapi.JSON:
+        headers["Content-Length"] = str(body.stored_bytes)
+    elif wish.encoding == "identity" and wish.media_type == openapi.JSON:
+        headers["Content-Length"] = str(body.json_bytes)
+    pieces = _transcoded(_stored(read, body), body, wish.media_type, wish.encoding)
+    return await _streamed(request, pieces, wish.media_type, headers)
+
+
+async def _stored(read: Read, body: Body) -> AsyncGenerator[bytes, None]:
     for piece in body.pieces:
         if isinstance(piece, Span):
-            async for chunk in storage.read(name, *piece):
+            async for chunk in read(*piece):
                 yield chunk
         else:
             yield piece
@@ -222,9 +263,9 @@ async def _in_threads(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
             yield piece
 
 
-def _headers(encoding: str, etag: str, vary: str) -> dict[str, str]:
+def _headers(encoding: str, vary: str, more: dict[str, str]) -> dict[str, str]:
     coded = {} if encoding == "identity" else {"Content-Encoding": encoding}
-    return {"ETag": etag, "Vary": vary, "Cache-Control": "private, no-cache", **coded}
+    return {"Vary": vary, "Cache-Control": "private, no-cache", **coded, **more}
 
 
 def _nothing_to_read(found: Playable) -> ApiError:

@@ -25,7 +25,7 @@ from app.documents import (
     document_of,
     status_of,
 )
-from app.errors import POLL_AGAIN_S, ApiError, Code, invalid, not_found, on_hold
+from app.errors import POLL_AGAIN_S, ApiError, Code, not_found, on_hold
 from app.presigned import upload_url
 from app.services import Services, services_of
 from models import deletion, lifecycle, queries, video
@@ -60,7 +60,7 @@ async def create_recording(
     services, caller = services_of(request), request.auth
     async with checked_body(request, UPLOAD, idempotency_key) as upload:
         new = await _new_recording(services.db, caller, upload.head)
-        accepted = await accept_checked(services, new, upload, idempotency_key)
+        accepted = await accept_checked(services, new, upload, idempotency_key, is_open=upload.head.open)
     created = Created(accepted.id, "uploading")
     if upload_name := await _upload_name(services, caller, new, accepted):
         url = upload_url(services, upload_name)
@@ -226,8 +226,6 @@ async def _video_is_there(services: Services, recording_id: UUID) -> bool:
 
 
 async def _new_recording(db: Database, caller: Caller, head: Head) -> NewRecording:
-    if head.open:
-        raise invalid("open", "is not supported yet")
     project_id, privacy = head.project_id or caller.project_id, caller.privacy
     if project_id != caller.project_id:
         found = None if caller.is_bound else await queries.privacy(db, caller.tenant_id, project_id)

@@ -13,6 +13,7 @@ from app.seams import Seams
 from app.waiting import Watcher
 from models.db import Database
 from models.doorbell import Doorbell
+from models.live import LiveTerms
 from models.sign_in import SessionTerms
 from models.video import VideoTerms
 from storage.protocol import Storage
@@ -38,7 +39,9 @@ class Services:
     budget: ByteBudget
     limits: BodyLimits
     video: VideoTerms
+    live: LiveTerms
     apart: asyncio.Semaphore  # bounds the children of `app.uploads`
+    planning: asyncio.Semaphore  # bounds what plans open recordings for readers (`app.so_far`)
     passwords: Passwords
     sessions: SessionTerms
     proxies: Proxies

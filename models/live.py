@@ -99,8 +99,8 @@ _APPEND_TO_SESSION = Statement(
 _APPEND_CHUNK = Statement(
     f"""
     WITH target AS (
-        SELECT id, created_at, is_open FROM recording
-        WHERE id = :recording_id AND tenant_id = :tenant_id AND source = '{Source.UPLOAD}' AND deleted_at IS NULL
+        SELECT id, created_at, is_open AND source = '{Source.UPLOAD}' AS is_open FROM recording
+        WHERE id = :recording_id AND tenant_id = :tenant_id AND deleted_at IS NULL
         FOR SHARE
     ), {_NOTE.format(number="CAST(:number AS bigint)", when="WHERE target.is_open")}
     SELECT target.id, target.is_open, noted.number, noted.total, {_AGE} AS age_s
@@ -138,7 +138,7 @@ async def append_chunk(
 ) -> Appended | None:
     """Add a chunk to an open recording, once. None when there is no such recording.
 
-    Raises NotOpen, Conflict. What came before as it is comes again, closed or not.
+    Raises NotOpen, Conflict. What came before as it is comes again, closed or not. A live session takes no chunks.
     """
     values = {"tenant_id": tenant_id, "recording_id": recording_id, "number": number, **_values(batch)}
     async with db.driver() as connection:
@@ -164,6 +164,16 @@ async def before(db: Database, tenant_id: UUID, project_id: UUID, session_id: st
     async with db.driver() as connection:
         found = await connection.fetchrow(_BEFORE, tenant_id, project_id, session_id, digest)
     return Before(*found) if found else Before(None, received=False)
+
+
+async def size_of(db: Database, recording_id: UUID) -> int:
+    """How large the batches of a recording are together."""
+    async with db.driver() as connection:
+        return int(
+            await connection.fetchval(
+                "SELECT coalesce(sum(size), 0) FROM batch WHERE recording_id = $1", recording_id
+            )
+        )
 
 
 async def finish(db: Database, tenant_id: UUID, recording_id: UUID) -> Status | None:

@@ -20,7 +20,7 @@ _KEY_RIGHTS = """
 """
 
 _PLAYABLE = """
-    SELECT status, failure_code, sidecar_name, tape.name, tape.index
+    SELECT status, is_open, failure_code, sidecar_name, tape.name, tape.index
     FROM recording LEFT JOIN tape ON tape.recording_id = recording.id
     WHERE recording.id = $1 AND tenant_id = $2 AND deleted_at IS NULL
 """
@@ -43,6 +43,7 @@ class Playable(NamedTuple):
     """What there is to read of a recording. Without a tape: nothing yet, or nothing ever if it failed."""
 
     status: Status
+    is_open: bool
     failure_code: str | None
     sidecar_name: str | None
     tape_name: str | None

@@ -102,7 +102,7 @@ async def test_an_upload_is_accepted_while_redis_and_storage_are_away(
         (upload([*events(), None]), "events[3]"),
         (upload([*events(), []]), "events[3]"),
         (upload(has_video="yes"), "has_video"),
-        (upload(open=True), "open"),
+        (upload(open=1), "open"),
         (upload(console_logs={}), "console_logs"),
         (upload(client_info=[]), "client_info"),
         (b'{"events": [{}]}', "started_at"),

@@ -12,6 +12,7 @@ from app import documents, erasure_documents, examples
 from app.accepting import IDEMPOTENCY_KEY_MAX
 from app.cors import EXPOSED
 from app.errors import STATUS, Code, Problem
+from app.ingest_errors import Failure
 from app.message_errors import Message
 from app.save_replay import PATH as SAVE
 from app.save_replay import Saved
@@ -235,6 +236,8 @@ async def test_every_operation_is_there(document: dict[str, Any]) -> None:
         f"HEAD {path}/{{recording_id}}/events",
         f"GET {path}/{{recording_id}}/logs",
         f"HEAD {path}/{{recording_id}}/logs",
+        f"POST {path}/{{recording_id}}/events",
+        f"POST {path}/{{recording_id}}/finish",
         f"POST {path}/{{recording_id}}/retry",
         f"POST {path}/{{recording_id}}/mask",
         f"GET {path}/{{recording_id}}/mask",
@@ -248,6 +251,7 @@ async def test_every_operation_is_there(document: dict[str, Any]) -> None:
         "POST /api/v1/erasures",
         "GET /api/v1/erasures/{erasure_id}",
         "POST /api/save-replay",
+        "POST /ingest/v1/replay",
         "POST /login",
         "POST /logout",
         "GET /health",
@@ -264,6 +268,9 @@ async def test_every_answer_is_described_and_every_error_is_a_problem(document: 
             if int(status) >= 400 and name == "POST /api/save-replay":
                 for example in answer["content"]["application/json"]["examples"].values():
                     assert msgspec.to_builtins(msgspec.convert(example["value"], Message)) == example["value"]
+            elif int(status) >= 400 and name == "POST /ingest/v1/replay":
+                for example in answer["content"]["application/json"]["examples"].values():
+                    assert msgspec.to_builtins(msgspec.convert(example["value"], Failure)) == example["value"]
             elif int(status) >= 400 and ("/api/" in name or "/log" in name):
                 content = answer["content"]["application/problem+json"]
                 assert content["schema"] == {"$ref": "#/components/schemas/Problem"}
@@ -275,9 +282,11 @@ async def test_every_answer_is_described_and_every_error_is_a_problem(document: 
 
 async def test_every_operation_says_who_may_call(document: dict[str, Any]) -> None:
     schemes = set(document["components"]["securitySchemes"])
+    beacons = {"raw", "in_url"}
     for name, operation in operations(document).items():
-        if "/api/" in name:
-            assert {key for need in operation["security"] for key in need} == schemes
+        if "/api/" in name or "/ingest/" in name:
+            needed = {key for need in operation["security"] for key in need}
+            assert needed == (schemes if "/ingest/" in name else schemes - beacons)
             assert {"401", "403", "500", "503"} <= set(operation["responses"])
 
 
