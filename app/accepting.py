@@ -46,9 +46,10 @@ async def accept_checked(
     """Accept a body, or find what was accepted before under the same key. It is durable from now on. Raises ApiError."""
     idempotency = Idempotency(key, checked.digest) if key and checked.digest else None
     try:
-        accepted = await accept(
-            services.db, new, checked.payload, idempotency, terms=services.video, replay=replay
-        )
+        with services.pending.adding(len(checked.payload)):
+            accepted = await accept(
+                services.db, new, checked.payload, idempotency, terms=services.video, replay=replay
+            )
     except KeyReused:
         detail = "This Idempotency-Key came before with another body."
         raise ApiError(Code.IDEMPOTENCY_KEY_REUSED, detail) from None

@@ -28,7 +28,7 @@ from litestar.types import Method
 from app import examples
 from app.auth import SESSION_COOKIE
 from app.openapi_bodies import CREDENTIALS, ERASE_ORDER, EVENT, MASK_ORDER, SESSION, UPLOAD, array
-from app.openapi_complete import CompleteConfig, Shown, header_objects
+from app.openapi_complete import RATE_LIMITS, CompleteConfig, Shown, header_objects
 from app.openapi_errors import FAILURES as FAILURES
 from app.openapi_errors import messages as messages
 from app.openapi_errors import problems as problems
@@ -98,7 +98,7 @@ CREATE = _operation(
     "Create a recording",
     success=HTTPStatus.CREATED,
     description="Accepted: durable from now on, whatever happens.",
-    headers=("Location", "Idempotency-Replayed"),
+    headers=("Location", "Idempotency-Replayed", *RATE_LIMITS),
     content={JSON: _shown(created=examples.CREATED, with_video=examples.CREATED_WITH_VIDEO)},
     body=RequestBody(
         required=True,
@@ -110,7 +110,7 @@ SAVE_REPLAY = _operation(
     "Save a complete session",
     success=HTTPStatus.CREATED,
     description="Accepted: durable from now on, whatever happens. `replayId` is a recording's id.",
-    headers=("Location", "Idempotency-Replayed"),
+    headers=("Location", "Idempotency-Replayed", *RATE_LIMITS),
     content={JSON: _shown(saved=examples.SAVED)},
     body=RequestBody(
         required=True,

@@ -13,8 +13,8 @@ from litestar.params import FromPath, FromQuery, HeaderParameter, QueryParameter
 
 from app import openapi
 from app.accepting import IdempotencyKey, accept_checked, check_key
+from app.admission import admitted_body
 from app.auth import Caller, needs
-from app.bodies import read_body
 from app.checking import UPLOAD, Head
 from app.conditions import etag_of, matches, wait_seconds
 from app.confirmation import Confirmation, confirm_upload
@@ -73,7 +73,7 @@ async def create_recording(
     """Accept a recording. It is durable when the answer comes, and processed soon after."""
     services, caller = services_of(request), request.auth
     check_key(idempotency_key)
-    async with read_body(request.receive, request.headers, services.limits, services.budget) as body:
+    async with admitted_body(request) as body:
         upload = await check_body(body, UPLOAD, services.apart, digest=idempotency_key is not None)
         new = await _new_recording(services.db, caller, upload.head)
         accepted = await accept_checked(services, new, upload, idempotency_key)

@@ -10,8 +10,8 @@ from litestar import Response, post
 
 from app import openapi
 from app.accepting import IdempotencyKey, accept_checked, check_key
+from app.admission import admitted_body
 from app.auth import Caller, needs
-from app.bodies import read_body
 from app.checking import SESSION
 from app.errors import Code
 from app.recordings import PATH as RECORDINGS
@@ -58,7 +58,7 @@ async def save_replay(request: ApiRequest, idempotency_key: IdempotencyKey = Non
     """Accept a complete session. It is durable when the answer comes, and processed soon after."""
     services = services_of(request)
     check_key(idempotency_key)
-    async with read_body(request.receive, request.headers, services.limits, services.budget) as body:
+    async with admitted_body(request) as body:
         checked = await check_body(body, SESSION, services.apart, digest=idempotency_key is not None)
         opening = checked.head
         client = await _client(request, opening.client)
