@@ -3,9 +3,9 @@
 The algorithm is throttled-py's GCRA (ATM Forum's Generic Cell Rate Algorithm), a token bucket that is kept as one number: a
 bucket starts full and fills at a constant rate; its key in Redis expires when it is full again. Two things are added here:
 
-- *Leases.* A process takes tokens from Redis by the thousandth of a quota at least, and spends them by itself for at most
-  `LEASE_S`. So most requests cost no round trip, and each process may spend up to a thousandth of a quota early. A quota below
-  1000 is counted token by token.
+- *Leases.* A process takes tokens from Redis by the `STEPS`th part of a quota, and spends them by itself for at most
+  `LEASE_S`. So most requests cost no round trip, and each process may spend that part early. A quota below `STEPS` is counted
+  token by token, and so is one that runs out.
 - *Outages.* The first command that fails, or takes longer than `PATIENCE_S`, makes all go on with buckets in memory at once,
   each process with the whole quota. Every `AWAY_S` one of them, alone, looks whether Redis is back.
 """
@@ -27,8 +27,8 @@ from throttled.asyncio.rate_limiter.gcra import GCRARateLimiter
 from throttled.exceptions import StoreUnavailableError
 
 WINDOW_S = 60
-STEPS = 1000  # of a quota, in which it is leased
-LEASE_S = 5.0
+STEPS = 500  # of a quota, in which it is leased
+LEASE_S = 10.0
 PATIENCE_S = 1.0
 AWAY_S = 5.0
 MOST_CONNECTIONS = 8
@@ -48,11 +48,11 @@ class Taken(NamedTuple):
 
 @dataclass
 class _Lease:
-    """Tokens that this process has taken and not spent; `behind` were left in the bucket then."""
+    """Tokens that this process has taken and not spent; `behind` were left in the bucket when it last asked."""
 
     until: float
+    behind: int
     tokens: int = 0
-    behind: int = 0
 
 
 class _SharedStore(RedisStore):
@@ -126,30 +126,30 @@ class Bucket:
         lease = self._lease(owner)
         while lease.tokens < tokens:
             missing = tokens - lease.tokens
-            asked = max(missing, self._step)
+            asked = missing if lease.behind < self._step else max(missing, self._step)
             result = await self._limit(owner, asked)
             if result.limited and asked > missing:
                 asked = missing
                 result = await self._limit(owner, asked)
-            if result.limited:
-                return Taken(False, self._left(lease, result.state.remaining), result.state.retry_after)
-            lease.tokens += asked
             lease.behind = result.state.remaining
+            if result.limited:
+                return Taken(False, self._left(lease), result.state.retry_after)
+            lease.tokens += asked
         lease.tokens -= tokens
-        return Taken(True, self._left(lease, lease.behind))
+        return Taken(True, self._left(lease))
 
     def give_back(self, owner: str, tokens: int) -> None:
         """What was taken for a request that somebody else refused is there for the owner's next one."""
         self._lease(owner).tokens += min(tokens, self.quota)
 
-    def _left(self, lease: _Lease, behind: int) -> int:
-        return min(self.quota, lease.tokens + behind)
+    def _left(self, lease: _Lease) -> int:
+        return min(self.quota, lease.tokens + lease.behind)
 
     def _lease(self, owner: str) -> _Lease:
         lease, now = self._leases.get(owner), time.monotonic()
         if lease is None or lease.until < now:
             self._leases.pop(owner, None)  # the oldest are the first
-            lease = self._leases[owner] = _Lease(now + LEASE_S)
+            lease = self._leases[owner] = _Lease(now + LEASE_S, behind=self.quota)
             if len(self._leases) > MOST_OWNERS:
                 del self._leases[next(iter(self._leases))]
         return lease
