@@ -138,9 +138,11 @@ class Bucket:
         lease.tokens -= tokens
         return Taken(True, self._left(lease))
 
-    def give_back(self, owner: str, tokens: int) -> None:
-        """What was taken for a request that somebody else refused is there for the owner's next one."""
-        self._lease(owner).tokens += min(tokens, self.quota)
+    def give_back(self, owner: str, tokens: int) -> Taken:
+        """What was taken for a request that another bucket refused is there for the owner's next one."""
+        lease = self._lease(owner)
+        lease.tokens += min(tokens, self.quota)
+        return Taken(True, self._left(lease))
 
     def _left(self, lease: _Lease) -> int:
         return min(self.quota, lease.tokens + lease.behind)
@@ -173,7 +175,6 @@ async def take_all(wanted: Sequence[tuple[Bucket, str, int]]) -> list[Taken]:
     for number, (bucket, owner, tokens) in enumerate(wanted):
         taken.append(await bucket.take(owner, tokens))
         if not taken[-1].granted:
-            for other, whose, given in wanted[:number]:
-                other.give_back(whose, given)
+            taken[:number] = [other.give_back(whose, given) for other, whose, given in wanted[:number]]
             break
     return taken

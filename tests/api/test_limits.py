@@ -158,7 +158,7 @@ async def test_keys_are_limited_apart_and_projects_together(
         assert await post(last, 1) == [201]
         refused = await last.post(PATH, content=BODY)
         assert refused.status_code == 429
-        assert refused.headers["RateLimit"].startswith('"key-requests";r=0;t=60, "project-requests";r=0;t=')
+        assert refused.headers["RateLimit"].startswith('"key-requests";r=1;t=30, "project-requests";r=0;t=')
         assert await post(elsewhere, 2) == [201, 201]
 
 
