@@ -102,9 +102,10 @@ class Copy:
 
     async def rows(self, table: Table, rows: Sequence[Row]) -> None:
         """Copy rows of one table."""
+        replay_id = self._replay_id
         await self._driver.copy_records_to_table(
             table.name,
-            records=[(self._replay_id, *row) for row in rows],
+            records=((replay_id, *row) for row in rows),  # each is gone once it is encoded
             columns=["replay_id", *(column.name for column in table.columns)],
             timeout=self._timeout_s,
         )

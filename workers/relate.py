@@ -25,7 +25,7 @@ from storage.protocol import Storage
 from workers.spool import SPOOL_BYTES, Spool
 from workers.tools import Tools
 
-BATCH_ROWS = 5000
+BATCH_ROWS = 10_000
 
 Batch = tuple[Table, list[Row]]
 
