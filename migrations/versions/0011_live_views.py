@@ -91,6 +91,7 @@ NOW = {
 
 def upgrade() -> None:
     op.execute(READABLE)
+    op.execute("COMMENT ON COLUMN readable_replay.is_live IS 'whether it came as a live session'")
     _replace(NOW)
 
 
