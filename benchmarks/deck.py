@@ -15,6 +15,13 @@ from tests.deck import Deck
 from tests.factories import mask_nothing
 from tests.servers import Addresses, Servers, clone
 
+PLENTY = {  # rates no benchmark reaches: what it costs to keep them is part of what is measured
+    "TAPEDECK_RATE_LIMIT_REQUESTS": "1000000",
+    "TAPEDECK_RATE_LIMIT_BYTES": str(1 << 40),
+    "TAPEDECK_PROJECT_RATE_LIMIT_REQUESTS": "1000000",
+    "TAPEDECK_PROJECT_RATE_LIMIT_BYTES": str(1 << 40),
+}
+
 
 @contextmanager
 def private_servers() -> Iterator[Addresses]:
@@ -35,7 +42,7 @@ async def running_deck(
     `.url` and `.keys.api_key` are for clients; `.pids("web")` for who measures.
     """
     with tempfile.TemporaryDirectory(prefix="tapedeck-bench-") as folder:
-        deck = Deck(Path(folder), clone(servers, database), servers.redis(1), None, environment)
+        deck = Deck(Path(folder), clone(servers, database), servers.redis(1), None, PLENTY | environment)
         try:
             await deck.start(*names)
             await mask_nothing(deck.database_url)  # what it costs is a benchmark of its own

@@ -13,12 +13,13 @@ from replay.batches import Batches, span
 from replay.elements import Marks
 from replay.envelope import Envelope, Navigation, decode_accepted
 from replay.events import Head, Heads, Rejected, read_head, read_heads
+from replay.live_mask import mask_live
 from replay.logs import is_good_console_log, is_good_network_log
 from replay.mask import Mask
 from replay.page_mask import Marked, mask_pages, tells_windows
 from replay.runs import runs
 from replay.sidecar import RejectedEvent
-from replay.summary import IS_TALLIED, Tally
+from replay.summary import Tally
 from replay.tape import Recorded
 from replay.unpack import EVENT_MAX_BYTES, unpack_members, unpack_string
 
@@ -30,13 +31,13 @@ _STRING = ord('"')
 class Gathered:
     """The events of all batches in order of arrival, as columns: slices, and of what is stored sizes, times, kinds."""
 
-    def __init__(self, max_bytes: int, mask: Mask) -> None:
+    def __init__(self, max_bytes: int, mask: Mask, *, live: bool = False) -> None:
         self.mask = mask
         self.slices: list[Raw] = []
         self.sizes: array[int] = array("Q")
         self.times: array[float] = array("d")
         self.kinds = bytearray()
-        self.tally = Tally()
+        self.tally = Tally(live=live)
         self.rejected: list[RejectedEvent] = []
         self.rejected_logs: list[RejectedEvent] = []
         self._refused: list[Raw] = []  # as they were sent
@@ -109,8 +110,9 @@ class Gathered:
         return units.in_ms(event)[0] if place in self._in_seconds else event
 
     def mask_pages(self, order: Sequence[int]) -> None:
-        """Mask what is a secret because of the node that holds it; `order` is the playing order."""
+        """Mask what is a secret because of the node or the input that holds it; `order` is the playing order."""
         mask_pages(self, order, self._marked, self.mask)
+        mask_live(self, order, self.mask)
 
     def outside(self, place: int) -> bytes | Raw:
         """An event's JSON, members of its `data` still packed."""
@@ -219,7 +221,7 @@ class Gathered:
         self.sizes += sizes
         self.times += heads.times
         self.kinds += heads.kinds
-        for i in compress(range(len(events)), heads.kinds.translate(IS_TALLIED)):
+        for i in compress(range(len(events)), heads.kinds.translate(self.tally.is_tallied)):
             self.tally.add(place + i, events[i], heads.kinds[i], heads.detail(i))
 
     def _take(self, index: int, event: Raw) -> None:
@@ -237,7 +239,7 @@ class Gathered:
         self.sizes.append(len(memoryview(final)))
         self.times.append(head.time)
         self.kinds.append(head.kind)
-        if IS_TALLIED[head.kind]:
+        if self.tally.is_tallied[head.kind]:
             self.tally.add(place, final, head.kind, head.detail)
 
     def _read(self, event: Raw) -> tuple[bytes | Raw, Head, Head | None]:

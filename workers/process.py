@@ -36,12 +36,13 @@ async def process(work: Work, tools: Tools) -> None:
             compressed = await payload.load(tools.db, recording.id)
             if not compressed:
                 raise BadRecording("payload_unreadable", "The payload is gone.")
+            live = recording.source is Source.STREAM
             missing = (
                 from_chunks(n for n in compressed if n >= 0) if recording.source is Source.UPLOAD else []
             )
             masker = masker_of(privacy or Privacy())
             processed = await spool.in_thread(
-                lambda: _plan(compressed, claims, masker, spool, max_bytes, missing)
+                lambda: _plan(compressed, claims, masker, live, spool, max_bytes, missing)
             )
         await spool.put(tools)
     await processing.commit_processed(tools.db, work.claim, processed)
@@ -59,13 +60,14 @@ def _plan(
     compressed: dict[int, list[bytes]],
     claims: Claims,
     masker: Masker,
+    live: bool,
     spool: Spool,
     max_bytes: int,
     chunks_missing: list[Warning],
 ) -> Processed:
     """What happens in the thread: everything that holds the whole recording is gone when it returns."""
     batches = list(compressed)
-    planned = plan(_draining(compressed, spool), claims, masker=masker, max_bytes=max_bytes)
+    planned = plan(_draining(compressed, spool), claims, masker=masker, live=live, max_bytes=max_bytes)
     tape = spool.add(ObjectKind.TAPE, planned.tape())
     sidecar = spool.add(ObjectKind.SIDECAR, planned.sidecar())
     return Processed(

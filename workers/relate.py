@@ -93,7 +93,8 @@ def _batches(
         for part in origin.index.parts:
             tape.seek(part.offset)
             events = events_of(part, b"".join(spool.until_stopped([tape.read(part.length)])))
-            made = (row for no, event in enumerate(events, event_no) for row in decompose(no, event))
+            numbered = enumerate(events, event_no)
+            made = (row for no, event in numbered for row in decompose(no, event, live=origin.live))
             yield from _by_table(made)
             event_no += len(events)
         logs = read_logs(inflated(spool.until_stopped(sidecar), max_bytes))
