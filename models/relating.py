@@ -103,14 +103,14 @@ class Copy:
         self, driver: "asyncpg.Connection[asyncpg.Record]", replay_id: UUID, timeout_s: float
     ) -> None:
         self._driver = driver
-        self._replay_id = replay_id
+        self._first = (replay_id,)
         self._timeout_s = timeout_s
 
     async def rows(self, table: Table, rows: Sequence[Row]) -> None:
         """Copy rows of one table."""
         await self._driver.copy_records_to_table(
             table.name,
-            records=[(self._replay_id, *row) for row in rows],
+            records=map(self._first.__add__, rows),  # each is gone once it is encoded
             columns=["replay_id", *(column.name for column in table.columns)],
             timeout=self._timeout_s,
         )

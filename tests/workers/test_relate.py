@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import os
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,13 @@ from replay.index import Index
 from replay.plan import BadRecording
 from replay.privacy import Rules
 from replay.relations.columns import Table
+from settings import Settings
 from tests.factories import Deckhand, accepted, events, job_of, upload
 from tests.models.steps import claimed, found, settle
+from tests.replay.recordings import LARGE_NODES, META, START_MS, envelope, large_snapshot
 from tests.replay.rows import same
-from tests.workers import rows
+from tests.workers import alone, rows
+from tests.workers.inspections import on_linux
 from workers.failures import failure_of
 from workers.mask import mask
 from workers.process import process
@@ -119,6 +123,22 @@ async def test_memory_holds_a_part_of_a_recording_and_never_all_its_rows(
         tracemalloc.stop()
     assert await count(tools) == 4 * 60_000 - 2  # as tuples, more than 50 MB
     assert peak_bytes < 25_000_000
+
+
+@on_linux
+async def test_a_snapshot_of_hundreds_of_thousands_of_nodes_has_room_in_a_small_worker(
+    tools: Tools, hand: Deckhand, config: Settings
+) -> None:
+    id_ = await processed(tools, hand, envelope([META % (START_MS - 1), large_snapshot()]))
+    environment = {
+        "DATABASE_URL": config.database_url,
+        "REDIS_URL": config.redis_url,
+        "STORAGE_URL": f"{config.storage_url}/objects",
+        "TAPEDECK_SECRET_KEY": config.secret_key,
+    }
+    peak = await alone.peak_bytes(await work_on(tools, id_), os.environ | environment)
+    assert await count(tools) > 2 * LARGE_NODES
+    assert peak < 600_000_000
 
 
 async def test_a_replay_is_ready_once_its_rows_are_there(tools: Tools, hand: Deckhand) -> None:
