@@ -34,7 +34,7 @@ from workers.tools import Tools, check_start, open_tools
 BATCH = 200
 PAYLOAD_BATCH = 10
 POOL_SIZE = 4
-BULK_SHARE = 8  # of a window, one in so many
+BULK_SHARE = 16  # of a window, one in so many
 BUSY_PAUSE_S = 0.04  # shorter, and each look would refill a window by a few messages only
 HISTORY_S = 30 * 86400
 CANCEL_AGAIN_S = 1.0

@@ -161,10 +161,10 @@ async def test_what_is_asked_for_in_bulk_leaves_room_in_the_queue(
 ) -> None:
     rung = "job WHERE kind = 'relate' AND ring_at > now()"
     await due(database, hand, Priority.IN_BULK, 4)
-    async with dispatching(config.model_copy(update={"ring_window": 16, "ring_again_s": 60}), tools):
+    async with dispatching(config.model_copy(update={"ring_window": 32, "ring_again_s": 60}), tools):
         while await count(database, rung) < 2:
             await asyncio.sleep(0.02)
-        await due(database, hand, Priority.AWAITED, 14)
-        while await count(database, f"{rung} AND priority = 0") < 14:
+        await due(database, hand, Priority.AWAITED, 30)
+        while await count(database, f"{rung} AND priority = 0") < 30:
             await asyncio.sleep(0.02)
-    assert await count(database, rung) == 16
+    assert await count(database, rung) == 32

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0010"
-down_revision = "0009"
+revision = "0011"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 
@@ -111,7 +111,11 @@ style_declaration adopted_style_sheet canvas_mutation custom_element font_data f
 selection_range custom_event plugin_event console_log network_request
 """
 VIEWS = ("click", "input", "navigation", "console_error", "failed_request", "readable_replay")
-WHOSE = {"tenant_id": "whose it is", "project_id": "the project of the tenant"}
+WHOSE = {
+    "tenant_id": "whose it is",
+    "project_id": "the project of the tenant",
+    "is_live": "it came as a live session",
+}
 
 
 def upgrade() -> None:
