@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0011"
-down_revision = "0010"
+revision = "0010"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 
@@ -91,7 +91,6 @@ NOW = {
 
 def upgrade() -> None:
     op.execute(READABLE)
-    op.execute("COMMENT ON COLUMN readable_replay.is_live IS 'whether it came as a live session'")
     _replace(NOW)
 
 
