@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from models import lifecycle, payload, queries
+from models import lifecycle, live, payload, queries
 from models.ledger import ClaimLost
 from models.lifecycle import Processed, Work
 from models.object import ObjectKind
@@ -27,9 +27,8 @@ async def process(work: Work, tools: Tools) -> None:
         raise ClaimLost
     privacy = await queries.privacy(tools.db, recording.tenant_id, recording.project_id)
     claims = _claims(recording)
-    max_bytes = max(
-        tools.max_events_bytes, 2 * tools.live.max_bytes
-    )  # batches that came at once passed the limit
+    # What was acknowledged is processed, however much came at once; what is packed in it may be as much again.
+    max_bytes = max(tools.max_events_bytes, 2 * await live.size_of(tools.db, recording.id))
     with Spool(work) as spool:
         async with tools.turn(tools.planning):
             compressed = await payload.load(tools.db, recording.id)
