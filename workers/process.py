@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from models import lifecycle, live, payload, queries
+from models import lifecycle, live, masking, payload
 from models.ledger import ClaimLost
 from models.lifecycle import Processed, Work
 from models.object import ObjectKind
@@ -15,17 +15,17 @@ from models.recording import Recording, Source
 from replay.findings import Warning, from_chunks  # noqa: A004 - API.md's word
 from replay.mask import Masker, masker_of
 from replay.plan import BadRecording, Claims, plan
-from replay.privacy import Privacy
 from workers.spool import Spool
 from workers.tools import Tools
 
 
 async def process(work: Work, tools: Tools) -> None:
     """Run the job. Raises BadRecording, ClaimLost, NoTurn, and what database and storage raise."""
-    recording = await queries.any_recording(tools.db, work.claim.recording_id)
-    if recording is None:
+    # What was asked to be masked until now is, from the first tape on; `mask` looks after what is asked for later.
+    kept = await masking.kept(tools.db, work.claim.tenant_id, work.claim.recording_id)
+    if kept is None:
         raise ClaimLost
-    privacy = await queries.privacy(tools.db, recording.tenant_id, recording.project_id)
+    recording = kept.recording
     claims = _claims(recording)
     # What was acknowledged is processed, however much came at once; what is packed in it may be as much again.
     max_bytes = max(tools.max_events_bytes, 2 * await live.size_of(tools.db, recording.id))
@@ -37,7 +37,7 @@ async def process(work: Work, tools: Tools) -> None:
             missing = (
                 from_chunks(n for n in compressed if n >= 0) if recording.source is Source.UPLOAD else []
             )
-            masker = masker_of(privacy or Privacy())
+            masker = masker_of(kept.privacy)
             processed = await spool.in_thread(
                 lambda: _plan(compressed, claims, masker, spool, max_bytes, missing)
             )
