@@ -76,7 +76,7 @@ async def accept_checked(
 ) -> Accepted:
     """Accept a body, or find what was accepted before under the same key. It is durable from now on. Raises ApiError."""
     idempotency = Idempotency(key, checked.digest) if key and checked.digest else None
-    opening = Opening(b"", checked.size, services.live.idle_s) if is_open else None
+    opening = Opening(b"", checked.size, services.live.first_look_s) if is_open else None
     terms = services.video
     try:
         with services.pending.adding(len(checked.payload)):

@@ -99,7 +99,7 @@ async def _keep(services: Services, caller: Caller, head: Batch, batch: NewBatch
             fingerprint=head.fingerprint,
             continues=before.recording_id,
         )
-        opening = Opening(batch.digest, batch.size, services.live.idle_s)
+        opening = Opening(batch.digest, batch.size, services.live.first_look_s)
         try:
             opened = await accept(services.db, new, batch.payload, terms=services.video, opening=opening)
         except SessionIsOpen:
