@@ -122,7 +122,7 @@ def _check(files: list[str], video: Path | None, follow: bool, idle: float | Non
     if (video or follow) and len(files) > 1:
         raise Exit(f"{'--follow takes' if follow else '--video belongs to'} one FILE", USAGE)
     if video and follow:
-        raise Exit("a recording that is followed has no video", USAGE)
+        raise Exit("--follow takes no --video", USAGE)
     if idle is not None and not follow:
         raise Exit("--idle goes with --follow", USAGE)
 
