@@ -13,7 +13,7 @@ from rich.status import Status
 from rich.text import Text
 
 from app.answers import Refused, Unreachable
-from app.client import Client
+from app.client import API, Client
 from app.commands import describe, sent, terminal
 from app.event_lines import EventLines
 from app.exits import USAGE, Exit
@@ -144,7 +144,7 @@ def _opened(client: Client, what: Following, recording_id: UUID) -> None:
         opened = {"id": str(recording_id), "status": "uploading"}
         terminal.write_json({"file": what.file, "replayed": False} | opened)
     else:
-        terminal.say(f"{sent.label(what.file)} is {client.url}/api/v1/recordings/{recording_id}")
+        terminal.say(f"{sent.label(what.file)} goes to {client.url}{API}/{recording_id}")
 
 
 def _outcome(
