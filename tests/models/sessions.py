@@ -14,7 +14,7 @@ from models import live
 from models.accept import NewRecording, Opening, SessionIsOpen, accept
 from models.db import Database
 from models.live import Appended, LiveTerms, NewBatch
-from models.recording import Source
+from models.recording import OPENING, Source
 from tests.factories import START_MS, TERMS, Deckhand, upload
 
 SESSION = "sess_8f3a2c1b"
@@ -58,7 +58,7 @@ async def opened(
 
 async def opened_in_chunks(db: Database, hand: Deckhand, **fields: Any) -> UUID:
     """Open a recording that takes chunks."""
-    return await opened(db, hand, source=Source.UPLOAD, **fields)
+    return await opened(db, hand, batch(OPENING), source=Source.UPLOAD, **fields)
 
 
 async def append(
