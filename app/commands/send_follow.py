@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID
@@ -46,7 +47,7 @@ def follow(client: Client, what: Following, on_error: Callable[[Exit], None]) ->
     """
     label, console = sent.label(what.file), terminal.stderr()
     default = None if what.file == sent.STDIN else Path(what.file).name.encode(errors="replace").decode()
-    upload = LiveUpload(client, what.name or default, what.project_id, lambda id_: _opened(client, what, id_))
+    upload = LiveUpload(client, what.name or default, what.project_id, partial(_opened, client, what))
     lines = EventLines(lambda told: terminal.say(f"{label}: {told}"))
     with stop_on_signals(_say_finishing) as stop, _source(what.file, stop) as source:
         try:
@@ -139,12 +140,13 @@ def _source(file: str, stop: Stop) -> Iterator[Growing]:
         raise BadFile(error.strerror or str(error)) from None
 
 
-def _opened(client: Client, what: Following, recording_id: UUID) -> None:
+def _opened(client: Client, what: Following, recording_id: UUID, goes_on: bool) -> None:
     if what.as_json:
         opened = {"id": str(recording_id), "status": "uploading"}
         terminal.write_json({"file": what.file, "replayed": False} | opened)
     else:
-        terminal.say(f"{sent.label(what.file)} goes to {client.url}{API}/{recording_id}")
+        goes = "goes on, since the deck closed that recording, in" if goes_on else "goes to"
+        terminal.say(f"{sent.label(what.file)} {goes} {client.url}{API}/{recording_id}")
 
 
 def _outcome(
