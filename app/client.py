@@ -1,22 +1,21 @@
-"""A deck's recordings API, for commands: `httpx`, patience, and errors that say what to do.
+"""A deck's recordings API, for commands: a method for each thing that they ask.
 
 Blocking: a command does one thing at a time, and a person waits for it.
 """
 
-import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from ipaddress import ip_address
 from typing import Any, BinaryIO, NamedTuple, Self
 from uuid import UUID
 
 import httpx
 import msgspec
 
-from app.answers import HINTS, NO_HINTS, decoded, refused, retry_after_s, unbroken
 from app.answers import Refused as Refused
 from app.answers import Unreachable as Unreachable
+from app.answers import decoded, retry_after_s, unbroken
+from app.asking import Asking
 from app.recording_file import Upload
 from replay.privacy import Rules
 
@@ -27,10 +26,7 @@ PAGE_MAX = 100
 HOLD_S = 20  # how long one request for a status may wait for its change
 
 _CHUNK = 64 * 1024
-_TIMEOUT = httpx.Timeout(60, connect=5)
-_FIRST_DELAY_S, _MAX_DELAY_S, _POLL_S = 0.25, 10.0, 1.0
-_BUSY = (429, 502, 503, 504)
-_BUSY_CODES = ("idempotency_in_progress",)
+_POLL_S = 1.0
 
 
 class Created(NamedTuple):
@@ -55,29 +51,20 @@ class _Page(msgspec.Struct):
 class Client:
     """One deck and one API key. Use as a context manager. Every method raises Refused and Unreachable.
 
-    `patience_s`: how long the deck may be away (connection refused or lost) or busy (429, 503) before a request gives
-    up. `on_wait` hears why it waits, and for how many seconds. Every request may be sent twice: none has its effect twice.
+    `patience_s` and `on_wait` are as `app.asking` has them. Every request may be sent twice: none has its effect twice.
     """
 
     def __init__(
         self, url: str, api_key: str, *, patience_s: float, on_wait: Callable[[str, float], None]
     ) -> None:
         self.url = url
-        self._http = httpx.Client(
-            base_url=url,
-            headers={"Authorization": f"Bearer {api_key}", "Accept-Encoding": "zstd, gzip"},
-            timeout=_TIMEOUT,
-            trust_env=not _is_loopback(url),  # a company's proxy knows nothing of this machine
-        )
-        self._patience_s = patience_s
-        self._on_wait = on_wait
-        self._away_since: float | None = None
+        self._deck = Asking(url, api_key, patience_s=patience_s, on_wait=on_wait)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._http.close()
+        self._deck.close()
 
     def create(self, upload: Upload, progress: Callable[[int], None]) -> Created:
         """Send a recording. `progress` hears how many bytes of the body are out."""
@@ -91,11 +78,25 @@ class Client:
         made = decoded(answer, _Made)
         return Created(made.id, made.status, "Idempotency-Replayed" in answer.headers, made.video_upload_url)
 
+    def append(self, recording_id: UUID, chunk: bytes) -> None:
+        """Add a chunk, zstd-compressed, to an open recording. Refused as `recording_closed` when it is open no more."""
+        headers = {"Content-Type": "application/json", "Content-Encoding": "zstd"}
+        self._send(
+            "POST",
+            f"/{recording_id}/events",
+            headers=headers | {"Content-Length": str(len(chunk))},
+            content=lambda: iter((chunk,)),
+        )
+
+    def finish(self, recording_id: UUID) -> None:
+        """Close an open recording."""
+        self._send("POST", f"/{recording_id}/finish")
+
     def put_video(self, url: str, video: BinaryIO, size: int, progress: Callable[[int], None]) -> None:
         """PUT a video to its upload URL, straight to storage. Refused also when that URL has expired."""
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
-        with _for_storage(url) as http:
-            self._ask(http, "PUT", url, headers=headers, content=lambda: _from_start(video, progress))
+        with self._deck.storage("PUT", url, headers=headers, content=lambda: _from_start(video, progress)):
+            pass
 
     def video_upload_url(self, recording_id: UUID) -> str:
         """A fresh URL for the video of a recording."""
@@ -110,12 +111,8 @@ class Client:
     def video(self, recording_id: UUID) -> Iterator[Iterator[bytes]]:
         """The chunks of a recording's video, straight from storage."""
         url = self._send("GET", f"/{recording_id}/video", redirect=True).headers["Location"]
-        with _for_storage(url) as http:
-            answer = self._ask(http, "GET", url, stream=True)
-            try:
-                yield unbroken(answer)
-            finally:
-                answer.close()
+        with self._deck.storage("GET", url, stream=True) as answer:
+            yield unbroken(answer)
 
     def recording(self, recording_id: UUID) -> dict[str, Any]:
         """A recording as it is now."""
@@ -196,12 +193,12 @@ class Client:
     def erase(self, subject: Mapping[str, str], *, dry_run: bool = False) -> dict[str, Any]:
         """Ask for an erasure of this subject; with `dry_run` what it would find."""
         request = {**subject, "dry_run": dry_run}
-        return decoded(self._ask(self._http, "POST", ERASURES, json=request), dict[str, Any])
+        return decoded(self._deck.ask("POST", ERASURES, json=request), dict[str, Any])
 
     def erasure(self, erasure_id: UUID, cursor: str | None = None) -> dict[str, Any]:
         """How far an erasure is; once it is done its certificate, with the page of recordings from `cursor` on."""
         params = {"cursor": cursor} if cursor else {}
-        answer = self._ask(self._http, "GET", f"{ERASURES}/{erasure_id}", params=params)
+        answer = self._deck.ask("GET", f"{ERASURES}/{erasure_id}", params=params)
         return decoded(answer, dict[str, Any])
 
     def retry(self, recording_id: UUID) -> None:
@@ -217,54 +214,7 @@ class Client:
             answer.close()
 
     def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
-        return self._ask(self._http, method, API + path, **request)
-
-    def _ask(
-        self,
-        http: httpx.Client,
-        method: str,
-        url: str,
-        *,
-        content: Callable[[], Iterator[bytes]] | None = None,
-        stream: bool = False,
-        redirect: bool = False,
-        **request: Any,
-    ) -> httpx.Response:
-        """The answer to a request, which is made anew for each attempt; its body is read unless it is to `stream`.
-
-        `redirect`: that is what is wanted.
-        """
-        ours = http is self._http
-        delay_s = _FIRST_DELAY_S
-        while True:
-            body = content() if content else None
-            try:
-                answer = http.send(http.build_request(method, url, content=body, **request), stream=True)
-                if not (stream and answer.is_success):
-                    answer.read()
-            except httpx.RequestError as error:
-                where = self.url if ours else f"storage at {httpx.URL(url).host}"
-                reason, pause_s = f"cannot reach {where}: {error or type(error).__name__}", None
-            else:
-                if answer.is_success or (redirect and answer.has_redirect_location):
-                    self._away_since = None
-                    return answer
-                no = refused(answer, HINTS if ours else NO_HINTS)
-                if answer.status_code not in _BUSY and no.code not in _BUSY_CODES:
-                    self._away_since = None
-                    raise no
-                reason, pause_s = str(no), retry_after_s(answer)
-            self._wait(reason, pause_s if pause_s is not None else delay_s * random.uniform(0.5, 1))  # noqa: S311 (jitter)
-            delay_s = min(2 * delay_s, _MAX_DELAY_S)
-
-    def _wait(self, reason: str, seconds: float) -> None:
-        now = time.monotonic()
-        if self._away_since is None:
-            self._away_since = now
-        if now + seconds > self._away_since + self._patience_s:
-            raise Unreachable(reason)
-        self._on_wait(reason, seconds)
-        time.sleep(seconds)
+        return self._deck.ask(method, API + path, **request)
 
 
 class _Made(msgspec.Struct):
@@ -279,21 +229,6 @@ class _Renewed(msgspec.Struct):
 
 class _Masking(msgspec.Struct):
     masking: str
-
-
-def _for_storage(url: str) -> httpx.Client:
-    """A client for a signed URL: that is all the credentials it takes."""
-    return httpx.Client(
-        headers={"Accept-Encoding": "identity"}, timeout=_TIMEOUT, trust_env=not _is_loopback(url)
-    )
-
-
-def _is_loopback(url: str) -> bool:
-    host = httpx.URL(url).host
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _chunks(body: bytes, progress: Callable[[int], None]) -> Iterator[bytes]:

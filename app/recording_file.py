@@ -74,7 +74,7 @@ def envelope(found: Unwrapped, name: str | None, made_at: datetime) -> dict[str,
     """The members of the envelope, without its events. `name` and `made_at` as in `read`."""
     members: dict[str, object] = {
         "name": name and name[:NAME_MAX],
-        "started_at": _started_at(found.first_ms, made_at),
+        "started_at": started_at(found.first_ms, made_at),
         "event_count": len(found.events),
     }
     return members | {key: value for key, value in found.members.items() if value != _NULL}
@@ -105,7 +105,8 @@ def _envelope(members: dict[str, object], events: list[Raw | bytes]) -> Iterator
     yield b"]}"
 
 
-def _started_at(first_ms: float | None, made_at: datetime) -> datetime:
+def started_at(first_ms: float | None, made_at: datetime) -> datetime:
+    """When a recording began: with its first event, where that tells."""
     return made_at if first_ms is None else _EPOCH + timedelta(milliseconds=int(first_ms))
 
 

@@ -33,7 +33,11 @@ class Line:
         self._server.close()
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there = await asyncio.open_connection("127.0.0.1", self.port_there)
+        try:
+            there = await asyncio.open_connection("127.0.0.1", self.port_there)
+        except ConnectionRefusedError:
+            writer.transport.abort()
+            return
         call = _Call(self, writer, there[1])
         try:
             await asyncio.gather(call.requests(reader), call.answers(there[0]))

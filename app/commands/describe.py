@@ -73,6 +73,9 @@ def rows(recording: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if failure := recording.get("failure"):
         yield "failure", f"{failure['code']}: {failure['message']} ({moment(failure['at'])})"
     yield "source", recording.get("source") or ""
+    for name in ("session_id", "fingerprint", "continues"):
+        if value := recording.get(name):
+            yield name.removesuffix("_id"), value
     yield "project", recording.get("project_id") or ""
     yield "started", moment(recording.get("started_at"))
     yield "duration", duration(recording.get("duration_ms"))

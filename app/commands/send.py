@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 from uuid import UUID
@@ -16,13 +17,14 @@ from rich.text import Text
 
 from app import recording_file
 from app.client import Client, Created, Refused
-from app.commands import describe, terminal
+from app.commands import send_follow, sent, terminal
 from app.commands.options import ApiKey, Json, Url, connect
-from app.exits import REFUSED, USAGE, Exit
+from app.commands.send_follow import Following
+from app.commands.sent import STDIN, Failed, label, show
+from app.exits import USAGE, Exit
 from app.recording_file import Upload
 from app.wrappers import BadFile
 
-STDIN = "-"
 PATIENCE_S = 60.0
 
 Files = Annotated[
@@ -40,20 +42,26 @@ Video = Annotated[
 Again = Annotated[
     bool, typer.Option("--again", help="Make a new recording even if this file was sent before.")
 ]
+Follow = Annotated[
+    bool,
+    typer.Option("--follow", help="Send one FILE, an rrweb event a line, while it is being written."),
+]
+Idle = Annotated[
+    float | None,
+    typer.Option(
+        "--idle", metavar="SECONDS", min=0, help="With --follow: the end, when nothing came for so long."
+    ),
+]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait until it is ready.")]
 RetryFor = Annotated[
-    float, typer.Option("--retry-for", metavar="SECONDS", min=0, help="How long a deck may be away or busy.")
+    float | None,
+    typer.Option(
+        "--retry-for",
+        metavar="SECONDS",
+        min=0,
+        help=f"How long a deck may be away or busy. Default: {PATIENCE_S:.0f}, with --follow {send_follow.PATIENCE_S:.0f}.",
+    ),
 ]
-
-
-class Failed(Exit):
-    """The recording was accepted, but it failed."""
-
-    status = REFUSED
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(f"{code}: {message}")
-        self.code = code
 
 
 def command(
@@ -62,8 +70,10 @@ def command(
     project: Project = None,
     video: Video = None,
     again: Again = False,
+    follow: Follow = False,
+    idle: Idle = None,
     no_wait: NoWait = False,
-    retry_for: RetryFor = PATIENCE_S,
+    retry_for: RetryFor = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
@@ -75,26 +85,46 @@ def command(
     Sending the same file again within a day, with the same video if there is one, changes nothing: it shows the
     recording that the first time made, and goes on with its video where that is still awaited.
 
-    With --json, each file is a line: its "file" and the recording, or {"file", "error": {"code", "message"}}.
+    --follow makes a new recording, which can be watched as it grows. It ends with Ctrl-C, with the end of standard
+    input, when FILE is removed, or with --idle.
+
+    With --json, each file is a line: its "file" and the recording, or {"file", "error": {"code", "message"}}; with
+    --follow, there is one more when the recording is opened.
     """
-    if video and len(files) > 1:
-        raise Exit("--video belongs to one FILE", USAGE)
+    _check(files, video, follow, idle)
     tally = terminal.Tally()
+
+    def failed(file: str, error: Exit) -> None:
+        tally.failed(label(file), error)
+        if as_json and not isinstance(error, Failed):
+            told = {"code": getattr(error, "code", "usage"), "message": str(error)}
+            terminal.write_json({"file": file, "error": told})
+
     digest = _digest(video) if video else None
-    with connect(url, api_key, retry_for) as client:
+    patience_s = send_follow.PATIENCE_S if follow else PATIENCE_S
+    with connect(url, api_key, patience_s if retry_for is None else retry_for) as client:
         for file in files:
             try:
-                upload = _read(file, name, project, again, digest)
-                recording, replayed = _send(client, upload, video, _label(file), wait=not no_wait)
-                _show(file, recording, replayed, as_json)
-                if failure := recording.get("failure"):
-                    raise Failed(str(failure["code"]), str(failure["message"]))
+                if follow:
+                    what = Following(file, name, project, idle, wait=not no_wait, as_json=as_json)
+                    send_follow.follow(client, what, partial(failed, file))
+                else:
+                    upload = _read(file, name, project, again, digest)
+                    recording, replayed = _send(client, upload, video, label(file), wait=not no_wait)
+                    show(file, recording, replayed, as_json)
             except Exit as error:
-                tally.failed(_label(file), error)
-                if as_json and not isinstance(error, Failed):
-                    failed = {"code": getattr(error, "code", "usage"), "message": str(error)}
-                    terminal.write_json({"file": file, "error": failed})
+                failed(file, error)
     tally.exit()
+
+
+def _check(files: list[str], video: Path | None, follow: bool, idle: float | None) -> None:
+    """Raises Exit."""
+    if (video or follow) and len(files) > 1:
+        raise Exit(f"{'--follow takes' if follow else '--video belongs to'} one FILE", USAGE)
+    if video and follow:
+        raise Exit("--follow takes no --video", USAGE)
+    if idle is not None and not follow:
+        raise Exit("--idle goes with --follow", USAGE)
 
 
 def _read(file: str, name: str | None, project_id: UUID | None, again: bool, video: bytes | None) -> Upload:
@@ -124,21 +154,21 @@ def _opened(file: str) -> Iterator[tuple[BinaryIO, datetime]]:
 
 
 def _send(
-    client: Client, upload: Upload, video: Path | None, label: str, *, wait: bool
+    client: Client, upload: Upload, video: Path | None, name: str, *, wait: bool
 ) -> tuple[dict[str, Any], bool]:
     console = terminal.stderr()
     with _opened_video(video) as (file, size), _progress(console) as progress:
-        bar = progress.add_task(f"sending {label}", total=len(upload.body))
-        created = client.create(upload, lambda sent: progress.update(bar, completed=sent))
+        bar = progress.add_task(f"sending {name}", total=len(upload.body))
+        created = client.create(upload, lambda count: progress.update(bar, completed=count))
         if file and created.video_upload_url:
             bar = progress.add_task(f"sending {video}", total=size)
-            _send_video(client, created, file, size, lambda sent: progress.update(bar, completed=sent))
+            _send_video(client, created, file, size, lambda count: progress.update(bar, completed=count))
     if not wait:
         return {"id": str(created.id), "status": created.status}, created.replayed
     try:
-        with console.status(Text(f"{created.status} {label}")) as status:
+        with console.status(Text(f"{created.status} {name}")) as status:
             for recording in client.follow(created.id):
-                status.update(Text(f"{recording['status']} {label}"))
+                status.update(Text(f"{recording['status']} {name}"))
     except Refused as error:
         if created.replayed and error.code == "not_found":
             gone = (
@@ -147,7 +177,7 @@ def _send(
             raise Refused(error.code, gone) from None
         raise
     except KeyboardInterrupt:
-        terminal.say(f"{label} is accepted and goes on without you: tapedeck show --wait {created.id}")
+        terminal.say(sent.goes_on(name, created.id))
         raise
     return recording, created.replayed
 
@@ -193,17 +223,3 @@ def _progress(console: Console) -> Progress:
         TransferSpeedColumn(),
     )
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-
-
-def _show(file: str, recording: dict[str, Any], replayed: bool, as_json: bool) -> None:
-    if as_json:
-        terminal.write_json({"file": file, "replayed": replayed} | recording)
-        return
-    again = "sent before" if replayed else ""
-    terminal.print_line(_label(file), recording["id"], recording["status"], describe.facts(recording), again)
-    for warning in recording.get("warnings") or ():
-        terminal.print_line(f"  warning: {warning['message']}")
-
-
-def _label(file: str) -> str:
-    return "standard input" if file == STDIN else file

@@ -46,4 +46,4 @@ def test_a_name_that_is_none_is_told() -> None:
     command = [sys.executable, "-m", "benchmarks", "nonsense"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "accept, process, mask, rows, events, ready, jobs" in done.stderr
+    assert "accept, ingest, process, mask, rows, events, ready, jobs" in done.stderr

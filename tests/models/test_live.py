@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from models import deletion, lifecycle, live, payload
+from models import deletion, lifecycle, live, payload, processing
 from models.accept import SessionIsOpen
 from models.db import Database
 from models.job import JobKind
@@ -108,7 +108,7 @@ async def test_what_is_acknowledged_is_read_by_process(
             await live.finish(database, hand.tenant_id, id_)
             work = await claimed(database, id_, JobKind.PROCESS)
             read = list(await payload.load(database, id_))
-            await lifecycle.commit_processed(database, work.claim, processed(work, batches=read))
+            await processing.commit_processed(database, work.claim, processed(work, batches=read))
             return read
 
         numbers = range(100 * turn + 1, 100 * turn + 20)

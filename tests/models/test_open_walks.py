@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from models import deletion, lifecycle, live, payload, sweep
+from models import deletion, live, payload, processing, sweep
 from models.db import Database
 from models.deletion import OnHold
 from models.job import JobKind
@@ -83,7 +83,7 @@ class OpenLife(Life):
     async def process(self) -> None:
         if work := self.held.get(JobKind.PROCESS):
             read = self.read[work.claim.id]
-            await lifecycle.commit_processed(self.db, work.claim, processed(work, batches=read))
+            await processing.commit_processed(self.db, work.claim, processed(work, batches=read))
             self.in_tape = set(read)
             self._note_masked(work)
             del self.held[JobKind.PROCESS]

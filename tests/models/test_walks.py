@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from models import deletion, lifecycle, masking, payload, relating, sweep, video
+from models import deletion, lifecycle, masking, payload, processing, relating, sweep, video
 from models.db import Database
 from models.job import JobKind, JobState
 from models.ledger import ClaimLost
@@ -77,7 +77,7 @@ class Life:
 
     async def process(self) -> None:
         if work := self.held.pop(JobKind.PROCESS, None):
-            await lifecycle.commit_processed(self.db, work.claim, processed(work))
+            await processing.commit_processed(self.db, work.claim, processed(work))
             self._note_masked(work)
 
     async def ask_to_mask(self) -> None:
