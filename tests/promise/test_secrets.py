@@ -11,9 +11,11 @@ import httpx
 import pytest
 import zstandard
 
+from tests.api.live import INGEST
 from tests.deck import Deck
 from tests.promise.dust import IN_A_HURRY, send, settled
 from tests.promise.planted import Planted, complete_session, recordings
+from tests.promise.planted_live import sessions
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -39,6 +41,43 @@ async def test_no_planted_secret_is_left_anywhere(make_deck: Callable[..., Deck]
         await _rows_made(deck.database_url)
     places = {
         "answers before processing": early,
+        "answers": answers,
+        "database": [one async for one in _database(deck.database_url)],
+        "storage": _storage(Path(deck.storage_url.removeprefix("file://"))),
+        "logs": deck.whole_logs(),
+    }
+    for place, texts in places.items():
+        assert planted.found_in("\n".join(texts)) == {}, place
+
+
+async def test_no_secret_of_a_live_session_is_left_anywhere(make_deck: Callable[..., Deck]) -> None:
+    """Nor can it be read while the session goes on."""
+    deck = make_deck(**IN_A_HURRY)
+    await deck.start()
+    await _want_rows(deck.database_url)
+    planted = Planted()
+    batches = list(sessions(planted))
+    assert len(planted.needles) > 1500
+    sent = [json.loads(body) for session in batches for body in session]
+    said = [event["eventData"] + event.get("url", "") for body in sent for event in body["events"]]
+    assert len(planted.found_in("\n".join(said))) > 1300, "the search itself finds what is there"
+    async with deck.client() as client:
+        for body in sent:
+            answer = await client.post(INGEST, content=json.dumps(body))
+            assert answer.status_code == 202, answer.text
+        listed = (await client.get("/api/v1/recordings")).json()["recordings"]
+        ids = [one["id"] for one in listed]
+        assert [one["status"] for one in listed] == ["uploading"] * len(batches)
+        meanwhile = [one async for one in _answers(client, ids)]
+        for id_ in ids:
+            assert (await client.post(f"/api/v1/recordings/{id_}/finish")).status_code == 202
+        found = await settled(client, ids)
+        assert [one["status"] for one in found] == ["ready"] * len(ids)
+        assert sum(sum(one["masked"].values()) for one in found) > 1300
+        answers = [one async for one in _answers(client, ids)]
+        await _rows_made(deck.database_url)
+    places = {
+        "answers while it is open": meanwhile,
         "answers": answers,
         "database": [one async for one in _database(deck.database_url)],
         "storage": _storage(Path(deck.storage_url.removeprefix("file://"))),
