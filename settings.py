@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MIB = 1024 * 1024
+MOST = 10**15 - 1  # the largest integer that a header may say (RFC 9651, 3.3.1)
 
 T = TypeVar("T", bound=BaseSettings)
 
@@ -98,6 +99,17 @@ class Settings(BaseSettings):
     )
     session_max_s: float = Field(86400, gt=0, description="an open recording that is older is closed")
     session_max_bytes: int = Field(512 * MIB, gt=0, description="an open recording that is larger is closed")
+    rate_limit_requests: int = Field(6000, ge=0, le=MOST, description="a minute and key; 0: any number")
+    rate_limit_bytes: int = Field(
+        1024 * MIB, ge=0, le=MOST, description="as sent, a minute and key; 0: any number"
+    )
+    project_rate_limit_requests: int = Field(60000, ge=0, le=MOST, description="of all callers of a project")
+    project_rate_limit_bytes: int = Field(
+        10240 * MIB, ge=0, le=MOST, description="of all callers of a project"
+    )
+    pending_max_bytes: int = Field(
+        20480 * MIB, gt=0, description="payload that waits in Postgres; beyond it nothing more is let in"
+    )
     failed_payload_days: float = Field(30, ge=0)
     lease_s: float = Field(60, ge=1)
     max_attempts: int = Field(5, ge=1)

@@ -11,8 +11,8 @@ from typing import Annotated, Any, TypeVar
 import structlog
 from litestar.params import HeaderParameter
 
+from app.admission import admitted_body
 from app.auth import ApiRequest
-from app.bodies import read_body
 from app.checking import Checked, Format
 from app.errors import POLL_AGAIN_S, ApiError, Code, invalid
 from app.services import Services, services_of
@@ -61,7 +61,7 @@ async def checked_body(
     if key is not None and not 0 < len(key) <= IDEMPOTENCY_KEY_MAX:
         raise invalid("Idempotency-Key", f"must have 1 to {IDEMPOTENCY_KEY_MAX} characters")
     services = services_of(request)
-    async with read_body(request.receive, request.headers, services.limits, services.budget) as body:
+    async with admitted_body(request) as body:
         yield await check_body(body, format_, services.apart, digest=format_.is_batch or key is not None)
 
 
@@ -76,12 +76,13 @@ async def accept_checked(
 ) -> Accepted:
     """Accept a body, or find what was accepted before under the same key. It is durable from now on. Raises ApiError."""
     idempotency = Idempotency(key, checked.digest) if key and checked.digest else None
-    opening = Opening(b"", checked.size, services.live.idle_s) if is_open else None
+    opening = Opening(b"", checked.size, services.live.first_look_s) if is_open else None
     terms = services.video
     try:
-        accepted = await accept(
-            services.db, new, checked.payload, idempotency, terms=terms, replay=replay, opening=opening
-        )
+        with services.pending.adding(len(checked.payload)):
+            accepted = await accept(
+                services.db, new, checked.payload, idempotency, terms=terms, replay=replay, opening=opening
+            )
     except KeyReused:
         detail = "This Idempotency-Key came before with another body."
         raise ApiError(Code.IDEMPOTENCY_KEY_REUSED, detail) from None

@@ -60,9 +60,10 @@ async def append_chunk(request: ApiRequest, recording_id: FromPath[UUID]) -> Res
         seq, events = chunk.head.seq, chunk.head.events
         batch = NewBatch(chunk.payload, chunk.digest or b"", chunk.size)
         try:
-            appended = await live.append_chunk(
-                services.db, tenant_id, recording_id, seq, batch, services.live
-            )
+            with services.pending.adding(len(batch.payload)):
+                appended = await live.append_chunk(
+                    services.db, tenant_id, recording_id, seq, batch, services.live
+                )
         except Conflict:
             detail = f"Another chunk came with seq {seq} before."
             raise ApiError(Code.SEQ_CONFLICT, detail) from None

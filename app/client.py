@@ -51,8 +51,7 @@ class _Page(msgspec.Struct):
 class Client:
     """One deck and one API key. Use as a context manager. Every method raises Refused and Unreachable.
 
-    `patience_s`: how long the deck may be away (connection refused or lost) or busy (429, 503) before a request gives
-    up. `on_wait` hears why it waits, and for how many seconds. Every request may be sent twice: none has its effect twice.
+    `patience_s` and `on_wait` are as `app.asking` has them. Every request may be sent twice: none has its effect twice.
     """
 
     def __init__(

@@ -154,8 +154,9 @@ class RecordingList(msgspec.Struct):
 
 
 class RejectedEvent(msgspec.Struct):
-    """An event that was not stored, and why; `index` counts the received events from 0. A log that is no object comes
-    after them: `bad_console_log` or `bad_network_log`, and `index` counts the received logs of its kind."""
+    """An event that was not stored, and why; `index` counts the received events from 0. A log that is no object, or
+    whose known members have wrong types, comes after them: `bad_console_log` or `bad_network_log`, and `index` counts the
+    received logs of its kind."""
 
     index: int
     reason: str

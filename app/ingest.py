@@ -65,7 +65,8 @@ async def ingest(request: ApiRequest) -> Response[Ingested]:
     services, caller = services_of(request), request.auth
     async with checked_body(request, BATCH) as checked:
         batch = NewBatch(checked.payload, checked.digest or b"", checked.size)
-        kept = await _keep(services, caller, checked.head, batch)
+        with services.pending.adding(len(batch.payload)):
+            kept = await _keep(services, caller, checked.head, batch)
     if kept is not None:
         structlog.contextvars.bind_contextvars(recording_id=str(kept.recording_id))
         if checked.head.final or kept.is_full:
@@ -98,7 +99,7 @@ async def _keep(services: Services, caller: Caller, head: Batch, batch: NewBatch
             fingerprint=head.fingerprint,
             continues=before.recording_id,
         )
-        opening = Opening(batch.digest, batch.size, services.live.idle_s)
+        opening = Opening(batch.digest, batch.size, services.live.first_look_s)
         try:
             opened = await accept(services.db, new, batch.payload, terms=services.video, opening=opening)
         except SessionIsOpen:

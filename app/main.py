@@ -31,9 +31,12 @@ from app import (
     sign_in,
     video,
 )
+from app.admission import say_limits
 from app.budget import ByteBudget
 from app.cors import Cors
+from app.limits import Quotas, RateLimits
 from app.passwords import Passwords
+from app.pending import Pending
 from app.proxies import Proxies
 from app.services import BodyLimits, Services
 from app.tracing import Tracing
@@ -42,6 +45,7 @@ from models import migrate, queries
 from models.db import Database, UnsafeServer, wait_for_server
 from models.doorbell import Doorbell, connect
 from models.live import LiveTerms
+from models.pending import pending_bytes
 from models.sign_in import SessionTerms
 from models.video import VideoTerms
 from settings import Settings, SettingsError
@@ -91,6 +95,8 @@ def create_app(settings: Settings) -> Web:
         watcher=Watcher(partial(queries.statuses, db)),
         budget=ByteBudget(settings.inflight_budget_bytes),
         limits=BodyLimits(settings.max_body_bytes, settings.max_events_bytes, settings.body_stall_s),
+        rates=RateLimits(settings.redis_url, _quotas(settings)),
+        pending=Pending(partial(pending_bytes, db), settings.pending_max_bytes),
         video=VideoTerms(settings.video_wait_s, settings.upload_url_ttl_s, settings.upload_deadline_s),
         live=LiveTerms(settings.session_idle_s, settings.session_max_s, settings.session_max_bytes),
         apart=asyncio.Semaphore(1),
@@ -133,6 +139,7 @@ def create_app(settings: Settings) -> Web:
         exception_handlers={HTTPException: _answer, Exception: _answer},
         lifespan=[partial(_running, services=services, redis_url=settings.redis_url)],
         openapi_config=openapi.CONFIG,
+        before_send=[say_limits],
         logging_config=None,
         request_max_body_size=None,
     )
@@ -171,6 +178,8 @@ async def _running(app: Litestar, services: Services, redis_url: str) -> AsyncIt
         stack.push_async_callback(app.state.readiness.close)
         await stack.enter_async_context(services.doorbell)
         await stack.enter_async_context(services.watcher)
+        stack.push_async_callback(services.rates.close)
+        await stack.enter_async_context(services.pending)
         yield
 
 
@@ -187,6 +196,15 @@ async def _check_start(db: Database) -> None:
         raise CannotStart(str(error)) from None
     except Exception as error:
         raise CannotStart(f"DATABASE_URL: Postgres cannot be used: {_line(error)}") from None
+
+
+def _quotas(settings: Settings) -> Quotas:
+    return Quotas(
+        settings.rate_limit_requests,
+        settings.rate_limit_bytes,
+        settings.project_rate_limit_requests,
+        settings.project_rate_limit_bytes,
+    )
 
 
 def _storage(settings: Settings) -> Storage:

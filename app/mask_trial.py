@@ -9,6 +9,7 @@ from app.budget import Hold, OverBudget
 from app.documents import MaskDryRun
 from app.errors import POLL_AGAIN_S, RETRY_SOON_S, ApiError, Code
 from app.services import Services
+from app.so_far import SoFar, tape_so_far
 from models import payload
 from models.masking import Kept
 from models.recording import Status, Tape
@@ -25,12 +26,17 @@ PLACES_MAX = 100
 
 async def try_masking(services: Services, kept: Kept, rules: Rules) -> MaskDryRun:
     """What masking by these rules too would mask. Raises ApiError, and what storage raises."""
-    if kept.tape is None and kept.recording.status is not Status.FAILED:
+    masker = masker_of(kept.privacy.with_rules([rules]))
+    so_far = None
+    if kept.tape is None and kept.recording.is_open:
+        so_far = await tape_so_far(services, kept.recording.tenant_id, kept.recording.id)
+    if kept.tape is None and so_far is None and kept.recording.status is not Status.FAILED:
         detail = "This recording has not been processed yet."
         raise ApiError(Code.NOT_READY, detail, headers={"Retry-After": str(POLL_AGAIN_S)})
-    masker = masker_of(kept.privacy.with_rules([rules]))
     try:
         with services.budget.hold() as hold:
+            if so_far:
+                return await _on_so_far(services, so_far, masker, hold)
             if kept.tape:
                 return await _on_tape(services, kept, kept.tape, masker, hold)
             return await _on_payload(services, kept, masker, hold)
@@ -44,12 +50,21 @@ async def _on_tape(services: Services, kept: Kept, tape: Tape, masker: Masker, h
     events = await _read(services, tape.name, hold, end=frame.stored_bytes)
     logs = await _read(services, kept.recording.sidecar_name or "", hold)
 
-    def found() -> MaskDryRun:
-        json = inflated(events, frame.json_bytes, hold.take)
-        sidecar = inflated(logs, services.limits.max_events_bytes, hold.take)
-        return MaskDryRun(True, *places(json, sidecar, masker, limit=PLACES_MAX))
+    return await asyncio.to_thread(_places, services, events, logs, frame.json_bytes, masker, hold)
 
-    return await asyncio.to_thread(found)
+
+async def _on_so_far(services: Services, so_far: SoFar, masker: Masker, hold: Hold) -> MaskDryRun:
+    frame = whole(so_far.index)
+    events, logs = [so_far.tape[: frame.stored_bytes]], [so_far.sidecar]
+    return await asyncio.to_thread(_places, services, events, logs, frame.json_bytes, masker, hold)
+
+
+def _places(
+    services: Services, events: list[bytes], logs: list[bytes], json_bytes: int, masker: Masker, hold: Hold
+) -> MaskDryRun:
+    json = inflated(events, json_bytes, hold.take)
+    sidecar = inflated(logs, services.limits.max_events_bytes, hold.take)
+    return MaskDryRun(True, *places(json, sidecar, masker, limit=PLACES_MAX))
 
 
 async def _on_payload(services: Services, kept: Kept, masker: Masker, hold: Hold) -> MaskDryRun:

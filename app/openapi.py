@@ -31,7 +31,7 @@ from app.openapi_bodies import (
     UPLOAD,
     array,
 )
-from app.openapi_complete import CompleteConfig
+from app.openapi_complete import RATE_LIMITS, CompleteConfig
 from app.openapi_errors import FAILURES as FAILURES
 from app.openapi_errors import envelopes as envelopes
 from app.openapi_errors import messages as messages
@@ -46,7 +46,7 @@ CREATE = operation(
     "Create a recording",
     success=HTTPStatus.CREATED,
     description="Accepted: durable from now on, whatever happens.",
-    headers=("Location", "Idempotency-Replayed"),
+    headers=("Location", "Idempotency-Replayed", *RATE_LIMITS),
     content={JSON: shown(created=examples.CREATED, with_video=examples.CREATED_WITH_VIDEO)},
     body=RequestBody(
         required=True,
@@ -58,7 +58,7 @@ SAVE_REPLAY = operation(
     "Save a complete session",
     success=HTTPStatus.CREATED,
     description="Accepted: durable from now on, whatever happens. `replayId` is a recording's id.",
-    headers=("Location", "Idempotency-Replayed"),
+    headers=("Location", "Idempotency-Replayed", *RATE_LIMITS),
     content={JSON: shown(saved=examples.SAVED)},
     body=RequestBody(
         required=True,
@@ -70,6 +70,7 @@ INGEST = operation(
     "Send a batch of a live session",
     success=HTTPStatus.ACCEPTED,
     description="Accepted: durable from now on, whatever happens.",
+    headers=RATE_LIMITS,
     content={JSON: shown(received=examples.INGESTED)},
     body=RequestBody(
         required=True,
@@ -81,6 +82,7 @@ APPEND = operation(
     "Add a chunk to an open recording",
     success=HTTPStatus.ACCEPTED,
     description="Accepted: durable from now on, whatever happens.",
+    headers=RATE_LIMITS,
     content={JSON: shown(received=examples.CHUNK_RECEIVED)},
     body=RequestBody(
         required=True,

@@ -14,6 +14,10 @@ from app.errors import Code
 _HEADERS = {
     "Location": "Where the recording is, or its video, or how far what was asked for is.",
     "Retry-After": "Seconds after which it is worth asking again.",
+    "RateLimit-Policy": "The quotas that the request counted against, as a list: `q` requests, or bytes of bodies as sent "
+    '(`qu="content-bytes"`), within `w` seconds (draft-ietf-httpapi-ratelimit-headers).',
+    "RateLimit": "What is left of them: `r`, and whole again after `t` seconds. In a 429 the last is the one that refused: worth "
+    "another try after `t` seconds.",
     "ETag": "Send it back in If-None-Match to get 304 while nothing changed.",
     "Idempotency-Replayed": "`true` when this is the first answer again.",
     "Preference-Applied": "`wait=20`: the preference that was honoured.",
@@ -27,6 +31,8 @@ _HEADERS = {
     "Set-Cookie": "`tapedeck_session` (HttpOnly) and `tapedeck_csrf`.",
     "X-Request-Id": "This request's id, as the logs have it: the UUID that was sent in X-Request-Id, or a new one.",
 }
+RATE_LIMITS = ("RateLimit-Policy", "RateLimit")
+_BEFORE_LIMITS = ("401", "403")
 _OF_STATUS = {
     "401": ("WWW-Authenticate",),
     "405": ("Allow",),
@@ -90,8 +96,11 @@ class _Complete(OpenAPI):
             for operation in item.values():
                 for parameter in operation.get("parameters", ()):
                     parameter["schema"] |= _BOUNDS.get(parameter["name"], {})
+                is_limited = any(
+                    "RateLimit" in one.get("headers", {}) for one in operation["responses"].values()
+                )
                 for status, response in operation["responses"].items():
-                    _add_headers(status, response)
+                    _add_headers(status, response, is_limited=is_limited)
         for name, schema in document["components"]["schemas"].items():
             if "properties" in schema:  # only answers are components, and they have every field, null or not
                 optional = _LEFT_OUT_WHEN_EMPTY.get(name, set())
@@ -106,8 +115,10 @@ def _any_of(node: Any) -> Any:
     return [_any_of(value) for value in node] if isinstance(node, list) else node
 
 
-def _add_headers(status: str, response: dict[str, Any]) -> None:
+def _add_headers(status: str, response: dict[str, Any], *, is_limited: bool) -> None:
     names = ["X-Request-Id", *_OF_STATUS.get(status, ())]
+    if is_limited and status not in _BEFORE_LIMITS:
+        names += RATE_LIMITS
     codes = {code for content in response.get("content", {}).values() for code in content.get("examples", {})}
     if codes & _WORTH_ASKING_AGAIN:
         names.append("Retry-After")

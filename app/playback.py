@@ -107,12 +107,14 @@ async def read_events(
             Code.NOT_ACCEPTABLE, f"There is {' and '.join(MEDIA_TYPES)}, in {', '.join(ENCODINGS)}."
         )
     wish = _Wish(media_type, encoding, from_ms, to_ms, align is not None)
-    for _ in range(2):  # a tape that was replaced or deleted just now is looked up again
+    for _ in range(3):  # a tape that was made, replaced or deleted just now is looked up again
         found = await _find(request, recording_id)
         if found.tape_name is None or found.tape_index is None:
-            if found.is_open:
-                return await _read_so_far(request, recording_id, wish)
-            raise _nothing_to_read(found)
+            if not found.is_open:
+                raise _nothing_to_read(found)
+            if (answer := await _read_so_far(request, recording_id, wish)) is None:
+                continue
+            return answer
         etag = etag_of(found.tape_name, media_type, encoding, f"{from_ms} {to_ms} {align}")
         headers = _headers(encoding, "Accept, Accept-Encoding", {"ETag": etag})
         if matches(if_none_match, headers["ETag"]):
@@ -173,10 +175,12 @@ async def _find(request: ApiRequest, recording_id: UUID) -> Playable:
     return found
 
 
-async def _read_so_far(request: ApiRequest, recording_id: UUID, wish: _Wish) -> Response[Any]:
-    """The same of a recording that is open. Nobody may keep it."""
+async def _read_so_far(request: ApiRequest, recording_id: UUID, wish: _Wish) -> Response[Any] | None:
+    """The same of a recording that is open. Nobody may keep it. None: it has been closed."""
     headers = _headers(wish.encoding, "Accept, Accept-Encoding", {"Cache-Control": "no-store"})
     so_far = await tape_so_far(services_of(request), request.auth.tenant_id, recording_id)
+    if so_far is None:
+        return None
 
     async def read(start: int, end: int) -> AsyncGenerator[bytes, None]:
         yield so_far.tape[start:end]

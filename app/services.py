@@ -7,7 +7,9 @@ from typing import Any
 from litestar.connection import ASGIConnection
 
 from app.budget import ByteBudget
+from app.limits import RateLimits
 from app.passwords import Passwords
+from app.pending import Pending
 from app.proxies import Proxies
 from app.seams import Seams
 from app.waiting import Watcher
@@ -38,6 +40,8 @@ class Services:
     watcher: Watcher
     budget: ByteBudget
     limits: BodyLimits
+    rates: RateLimits
+    pending: Pending
     video: VideoTerms
     live: LiveTerms
     apart: asyncio.Semaphore  # bounds the children of `app.uploads`

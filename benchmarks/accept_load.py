@@ -1,7 +1,7 @@
 """The client of `benchmarks.accept`: a process that sends one request over and over, and costs little itself.
 
 Threads with a blocking socket each: a body goes out in one call that releases the interpreter, and of the answer only the
-status and the length are read.
+status and the length are read. Other clients have other requests to send (`drive`).
 """
 
 import json
@@ -9,6 +9,8 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Iterator, Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,35 +27,45 @@ class Load(NamedTuple):
 
 
 def main() -> None:
-    """Run the load that the first argument describes; print the seconds it took and each request's latency."""
+    """Run the load that the first argument describes; print what `drive` says."""
     load = Load(*json.loads(sys.argv[1]))
     request = Path(load.request).read_bytes()
-    ready = threading.Barrier(load.connections + 1)
+    drive(load.port, [repeat(request)] * load.connections, load.seconds)
+
+
+def drive(port: int, connections: Sequence[Iterator[bytes]], seconds: float) -> None:
+    """Send the requests of each connection, one after the other, until there are no more or the time is up.
+
+    Prints the seconds it took, each request's latency, and the seconds of processor time that this process has used.
+    """
+    ready = threading.Barrier(len(connections) + 1)
     latencies: list[float] = []
     refused: list[str] = []
 
-    def work() -> None:
-        with socket.create_connection(("127.0.0.1", load.port)) as connection:
+    def work(requests: Iterator[bytes]) -> None:
+        with socket.create_connection(("127.0.0.1", port)) as connection:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             ready.wait()
-            until = time.perf_counter() + load.seconds
-            while (began := time.perf_counter()) < until and not refused:
+            until = time.perf_counter() + seconds
+            for request in requests:
+                if (began := time.perf_counter()) >= until or refused:
+                    break
                 connection.sendall(request)
                 answer = _answer(connection)
-                if not answer.startswith(b"HTTP/1.1 201"):
+                if not answer.startswith(b"HTTP/1.1 20"):
                     refused.append(answer[:2000].decode("latin-1"))
                 latencies.append(time.perf_counter() - began)
 
-    threads = [threading.Thread(target=work) for _ in range(load.connections)]
+    threads = [threading.Thread(target=work, args=(requests,)) for requests in connections]
     for thread in threads:
         thread.start()
     ready.wait()
-    began = time.perf_counter()
+    began, used = time.perf_counter(), time.process_time()
     for thread in threads:
         thread.join()
     if refused:
         sys.exit(f"refused: {refused[0]}")
-    print(json.dumps([time.perf_counter() - began, latencies]))
+    print(json.dumps([time.perf_counter() - began, latencies, time.process_time() - used]))
 
 
 def _answer(connection: socket.socket) -> bytes:

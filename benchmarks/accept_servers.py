@@ -16,7 +16,6 @@ from typing import Annotated, Any
 from uuid import UUID, uuid4
 
 import asyncpg
-import uvicorn
 from fastapi import Depends, FastAPI
 from litestar import Litestar, Request, post
 from litestar.datastructures import State
@@ -27,6 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from app.main import POOL_SIZE
+from benchmarks.under_load import serve
 from models.db import async_url
 
 PATH = "/recordings"
@@ -117,17 +117,7 @@ def main() -> None:
     """Serve on loopback until SIGTERM."""
     which, port, database_url, *payload = sys.argv[1:]
     app = usual(database_url) if which == "usual" else floor(database_url, Path(payload[0]).read_bytes())
-    uvicorn.run(
-        app,
-        port=int(port),
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-    )
+    serve(app, int(port))
 
 
 if __name__ == "__main__":

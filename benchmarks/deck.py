@@ -15,6 +15,14 @@ from tests.deck import Deck
 from tests.factories import mask_nothing
 from tests.servers import Addresses, Servers, clone
 
+RATE_LIMITS = (
+    "TAPEDECK_RATE_LIMIT_REQUESTS",
+    "TAPEDECK_RATE_LIMIT_BYTES",
+    "TAPEDECK_PROJECT_RATE_LIMIT_REQUESTS",
+    "TAPEDECK_PROJECT_RATE_LIMIT_BYTES",
+)
+NO_LIMIT = str(10**15 - 1)  # reached by nobody, and counted as ever
+
 
 @contextmanager
 def private_servers() -> Iterator[Addresses]:
@@ -35,7 +43,8 @@ async def running_deck(
     `.url` and `.keys.api_key` are for clients; `.pids("web")` for who measures.
     """
     with tempfile.TemporaryDirectory(prefix="tapedeck-bench-") as folder:
-        deck = Deck(Path(folder), clone(servers, database), servers.redis(1), None, environment)
+        limits = dict.fromkeys(RATE_LIMITS, NO_LIMIT)
+        deck = Deck(Path(folder), clone(servers, database), servers.redis(1), None, {**limits, **environment})
         try:
             await deck.start(*names)
             await mask_nothing(deck.database_url)  # what it costs is a benchmark of its own

@@ -4,7 +4,7 @@ With a video that also is the row of the upload, so that it is never forgotten, 
 a complete session it also is what `models.recording.Replay` says.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -100,6 +100,20 @@ _FIRST = Statement(
     "SELECT recording_id, body_hash FROM idempotency_key WHERE project_id = :project_id AND key = :key"
 )
 
+# Asked once our row is there: who else opens this session waits for it, and who closed theirs before has committed.
+_OVERTAKEN = Statement(
+    f"""
+    WITH other AS (
+        SELECT id, created_at, deleted_at FROM recording
+        WHERE tenant_id = :tenant_id AND project_id = :project_id AND session_id = :session_id
+          AND source = '{Source.STREAM}' AND id <> :id
+    )
+    SELECT EXISTS (SELECT FROM other JOIN batch ON recording_id = other.id WHERE digest = :digest)
+        OR (SELECT id FROM other WHERE deleted_at IS NULL ORDER BY created_at DESC, id DESC LIMIT 1)
+           IS DISTINCT FROM CAST(:continues AS uuid)
+    """  # noqa: S608  # constants only
+)
+
 
 class KeyReused(Exception):
     """This Idempotency-Key came before with another body."""
@@ -110,7 +124,7 @@ class KeyInProgress(Exception):
 
 
 class SessionIsOpen(Exception):
-    """There is an open recording of this session already."""
+    """There is an open recording of this session already, or there was since the caller looked."""
 
 
 @dataclass(frozen=True)
@@ -138,11 +152,11 @@ class NewRecording:
 @dataclass(frozen=True)
 class Opening:
     """More batches will follow the first one, of which `digest` and decompressed `size` are noted. It is looked at again
-    after `idle_s` (`models.live`)."""
+    after `look_s` (`models.live`)."""
 
     digest: bytes
     size: int
-    idle_s: float
+    look_s: float
 
 
 @dataclass(frozen=True)
@@ -201,7 +215,7 @@ async def accept(
         "digest": opening.digest if opening else None,
         "size": opening.size if opening else None,
         "first_job": JobKind.CLOSE if opening else JobKind.PROCESS,
-        "first_job_after_s": opening.idle_s if opening else 0,
+        "first_job_after_s": opening.look_s if opening else 0,
         "chunks": cut(payload),
         "key": idempotency.key if idempotency else None,
         "body_hash": idempotency.body_hash if idempotency else None,
@@ -212,18 +226,40 @@ async def accept(
     if replay is not None:
         statement = _ACCEPT_REPLAY
         values |= {"html_hash": replay.html_hash, **msgspec.structs.asdict(replay.client)}
+    if new.source is Source.STREAM:
+        if not await _open_session(db, values):
+            raise SessionIsOpen
+        return Accepted(id_)
+    first = None
     try:
         async with db.driver() as connection:
             accepted = await statement.fetchrow(connection, values)
-            if accepted is not None:
-                return Accepted(accepted["id"], upload_name=upload_name)
-            if new.source is Source.STREAM:
-                raise SessionIsOpen
-            first = await _FIRST.fetchrow(connection, values)
+            if accepted is None:
+                first = await _FIRST.fetchrow(connection, values)
     except asyncpg.LockNotAvailableError:
         raise KeyInProgress from None
+    if accepted is not None:
+        return Accepted(id_, upload_name=upload_name)
     if first is None or idempotency is None:
         raise KeyInProgress
     if first["body_hash"] != idempotency.body_hash:
         raise KeyReused
     return Accepted(first["recording_id"], replayed=True)
+
+
+async def _open_session(db: Database, values: Mapping[str, Any]) -> bool:
+    """Whether it was opened. Not if it is open, nor if others opened and closed it since the caller looked: its batch may
+    be in theirs, and what it continues is another."""
+    async with db.driver() as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        try:
+            is_first = await _ACCEPT.fetchrow(connection, values) is not None
+            if is_first:
+                overtaken = await _OVERTAKEN.fetchrow(connection, values)
+                is_first = overtaken is not None and not overtaken[0]
+        except asyncpg.PostgresError:
+            await transaction.rollback()
+            raise
+        await (transaction.commit() if is_first else transaction.rollback())
+        return is_first

@@ -41,7 +41,7 @@ class JobState(StrEnum):
 
 
 class Priority(IntEnum):
-    """Which of the due jobs of a kind are rung for first: the lower."""
+    """Which of the due jobs of a kind are rung for first, in this order; each in a window of its own size."""
 
     AWAITED = 0
     IN_BULK = 10  # asked for by thousands, while others wait for one

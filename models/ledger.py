@@ -98,8 +98,11 @@ async def kinds_to_ring(db: Database) -> Sequence[JobKind]:
     return [JobKind(row["kind"]) for row in found]
 
 
-async def ring(session: AsyncSession, kind: JobKind, *, room: int, again_s: float) -> Sequence[UUID]:
-    """Take up to `room` due jobs that nobody rang for in the last `again_s` seconds: by priority, the longest due first.
+async def ring(
+    session: AsyncSession, kind: JobKind, priority: Priority, *, room: int, again_s: float
+) -> Sequence[UUID]:
+    """Take up to `room` due jobs of this priority or a higher one that nobody rang for in the last `again_s` seconds: by
+    priority, the longest due first.
 
     The caller commits, then sends their ids. A ring that is lost on the way is repeated.
     """
@@ -107,6 +110,7 @@ async def ring(session: AsyncSession, kind: JobKind, *, room: int, again_s: floa
         select(col(Job.id))
         .where(
             col(Job.kind) == kind,
+            col(Job.priority) <= priority,
             col(Job.state) == JobState.DUE,
             col(Job.due_at) <= func.now(),
             col(Job.ring_at) <= func.now(),

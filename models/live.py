@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -22,6 +23,8 @@ from models.ledger import Claim, ClaimLost
 from models.payload import cut
 from models.recording import Batch, Recording, Source, Status
 
+AT_ONCE = 16  # so many batches at the same moment are no surprise
+
 
 @dataclass(frozen=True)
 class LiveTerms:
@@ -30,6 +33,11 @@ class LiveTerms:
     idle_s: float
     max_s: float
     max_bytes: int
+
+    @property
+    def first_look_s(self) -> float:
+        """After so long one that was opened now is looked at."""
+        return min(self.idle_s, self.max_s)
 
 
 DEFAULT_TERMS = LiveTerms(idle_s=1800, max_s=86400, max_bytes=512 * 1024 * 1024)
@@ -45,7 +53,8 @@ class NewBatch:
 
 
 class Appended(NamedTuple):
-    """A batch is in an open recording: now, or `again`. `is_full`: close it, it is as old or as large as it may be."""
+    """A batch is in a recording: now, or `again`, then maybe in one that is closed. `is_full`: close it, it is as old or as
+    large as it may be."""
 
     recording_id: UUID
     again: bool
@@ -88,11 +97,19 @@ _AGE = "extract(epoch FROM clock_timestamp() - target.created_at)"
 _APPEND_TO_SESSION = Statement(
     f"""
     WITH target AS (
-        SELECT id, created_at FROM recording
+        SELECT id, created_at, (
+            SELECT earlier.id FROM recording AS earlier JOIN batch ON recording_id = earlier.id
+            WHERE earlier.tenant_id = recording.tenant_id AND earlier.project_id = recording.project_id
+              AND earlier.session_id = recording.session_id AND earlier.source = '{Source.STREAM}'
+              AND earlier.id <> recording.id AND digest = :digest
+            LIMIT 1
+        ) AS earlier_id
+        FROM recording
         WHERE project_id = :project_id AND session_id = :session_id AND is_open AND source = '{Source.STREAM}'
         FOR SHARE
-    ), {_NOTE.format(number="nextval('batch_number')", when="")}
-    SELECT target.id, noted.number, noted.total, {_AGE} AS age_s FROM target LEFT JOIN noted ON true
+    ), {_NOTE.format(number="nextval('batch_number')", when="WHERE target.earlier_id IS NULL")}
+    SELECT target.id, target.earlier_id, noted.number, noted.total, {_AGE} AS age_s
+    FROM target LEFT JOIN noted ON true
     """  # noqa: S608  # constants only
 )
 
@@ -109,13 +126,14 @@ _APPEND_CHUNK = Statement(
 )
 
 _DIGEST = "SELECT digest FROM batch WHERE recording_id = $1 AND number = $2"
+_SIZE = "SELECT coalesce(sum(size), 0)::bigint FROM batch WHERE recording_id = $1"
 
 _BEFORE = f"""
     WITH before AS (
-        SELECT id, deleted_at FROM recording
+        SELECT id, created_at, deleted_at FROM recording
         WHERE tenant_id = $1 AND project_id = $2 AND session_id = $3 AND source = '{Source.STREAM}'
     )
-    SELECT (SELECT id FROM before WHERE deleted_at IS NULL ORDER BY id DESC LIMIT 1),
+    SELECT (SELECT id FROM before WHERE deleted_at IS NULL ORDER BY created_at DESC, id DESC LIMIT 1),
            EXISTS (SELECT FROM before JOIN batch ON recording_id = before.id WHERE digest = $4)
 """  # noqa: S608  # constants only
 
@@ -123,13 +141,15 @@ _BEFORE = f"""
 async def append_to_session(
     db: Database, project_id: UUID, session_id: str, batch: NewBatch, terms: LiveTerms
 ) -> Appended | None:
-    """Add a batch to the open recording of a session, once. None when there is none."""
+    """Add a batch to the open recording of a session, unless it or one before it has that. None when none is open."""
     values = {"project_id": project_id, "session_id": session_id, **_values(batch)}
     async with db.driver() as connection:
         found = await _APPEND_TO_SESSION.fetchrow(connection, values)
-    if found is None:
-        return None
-    is_full = found["age_s"] >= terms.max_s or (found["total"] or 0) >= terms.max_bytes
+        if found is None:
+            return None
+        if found["earlier_id"]:
+            return Appended(found["earlier_id"], again=True, is_full=False)
+        is_full = await _is_full(connection, found, terms)
     return Appended(found["id"], again=found["number"] is None, is_full=is_full)
 
 
@@ -145,14 +165,26 @@ async def append_chunk(
         found = await _APPEND_CHUNK.fetchrow(connection, values)
         if found is None:
             return None
-        is_full = found["age_s"] >= terms.max_s or (found["total"] or 0) >= terms.max_bytes
+        is_full = found["is_open"] and await _is_full(connection, found, terms)
         again = found["number"] is None
         known = await connection.fetchval(_DIGEST, recording_id, number) if again else batch.digest
     if known is None or (known != batch.digest and not found["is_open"]):
         raise NotOpen
     if known != batch.digest:
         raise Conflict
-    return Appended(recording_id, again, is_full and found["is_open"])
+    return Appended(recording_id, again, is_full)
+
+
+async def _is_full(
+    connection: "asyncpg.Connection[asyncpg.Record]", found: asyncpg.Record, terms: LiveTerms
+) -> bool:
+    """`total` lacks the batches that came at the same moment as others: near the limit, all are added up."""
+    total = found["total"]
+    if found["age_s"] >= terms.max_s or (total is not None and total >= terms.max_bytes):
+        return True
+    if total is not None and total * AT_ONCE < terms.max_bytes:
+        return False
+    return int(await connection.fetchval(_SIZE, found["id"])) >= terms.max_bytes
 
 
 def _values(batch: NewBatch) -> dict[str, object]:
@@ -169,11 +201,7 @@ async def before(db: Database, tenant_id: UUID, project_id: UUID, session_id: st
 async def size_of(db: Database, recording_id: UUID) -> int:
     """How large the batches of a recording are together."""
     async with db.driver() as connection:
-        return int(
-            await connection.fetchval(
-                "SELECT coalesce(sum(size), 0) FROM batch WHERE recording_id = $1", recording_id
-            )
-        )
+        return int(await connection.fetchval(_SIZE, recording_id))
 
 
 async def finish(db: Database, tenant_id: UUID, recording_id: UUID) -> Status | None:

@@ -189,6 +189,11 @@ class Batch(SQLModel, table=True):
     )
 
 
+def _told(comment: str, **options: Any) -> Any:
+    """A column that may be null, with what it holds as its comment."""
+    return Field(default=None, sa_column_kwargs={"comment": comment}, **options)
+
+
 class Replay(SQLModel, table=True):
     """A recording that has rows (models.rows), or came as a complete session: then with its page and `replay.client.Client`.
 
@@ -196,26 +201,33 @@ class Replay(SQLModel, table=True):
     """
 
     __tablename__ = "replay"
-    __table_args__ = (Index("ix_replay_tenant_id", "tenant_id", "project_id", "first_timestamp"),)
-
-    replay_id: UUID = Field(foreign_key="recording.id", primary_key=True)
-    html_hash: str | None = Field(
-        default=None, description="64 lower-case hex digits: the webstate that was recorded"
+    __table_args__ = (
+        Index("ix_replay_tenant_id", "tenant_id", "project_id", "first_timestamp"),
+        {
+            "comment": "A recording that has rows, or came as a complete session: what it was recorded with, and when."
+        },
     )
-    browser_name: str | None = None
-    browser_version: str | None = None
-    os_name: str | None = None
-    os_version: str | None = None
-    device_type: str | None = None
-    viewport_width: int | None = None
-    viewport_height: int | None = None
-    ip: str | None = None
-    tenant_id: UUID | None = None
-    project_id: UUID | None = None
-    first_timestamp: float | None = None
-    last_timestamp: float | None = None
-    event_count: int | None = Field(default=None, sa_type=BigInteger)
-    related_at: datetime | None = None
+
+    replay_id: UUID = Field(
+        foreign_key="recording.id", primary_key=True, sa_column_kwargs={"comment": "the recording's id"}
+    )
+    html_hash: str | None = _told(
+        "64 lower-case hex digits: the page that was recorded; of complete sessions"
+    )
+    browser_name: str | None = _told("as the client says, else its User-Agent")
+    browser_version: str | None = _told("of the browser")
+    os_name: str | None = _told("the operating system: as the client says, else its User-Agent")
+    os_version: str | None = _told("of the operating system")
+    device_type: str | None = _told("desktop, mobile, tablet, …")
+    viewport_width: int | None = _told("CSS px, of the window at first")
+    viewport_height: int | None = _told("CSS px")
+    ip: str | None = _told("the client's address, as its project's policy leaves it")
+    tenant_id: UUID | None = _told("whose it is; null until there are rows, as all that follows")
+    project_id: UUID | None = _told("the project of the tenant")
+    first_timestamp: float | None = _told("of its first event: ms since 1970")
+    last_timestamp: float | None = _told("of its last event: ms since 1970")
+    event_count: int | None = _told("rows of event", sa_type=BigInteger)
+    related_at: datetime | None = _told("when the rows were made")
 
     @property
     def client(self) -> Client:

@@ -19,7 +19,7 @@ from models import ledger, lifecycle
 from models.db import Database
 from models.job import JobKind, Priority
 from models.ledger import Claim, ClaimLost
-from models.recording import Recording, Replay, Status, Tape
+from models.recording import Recording, Replay, Source, Status, Tape
 from models.rows import MODELS
 from replay.index import Index
 from replay.relations import Row
@@ -53,12 +53,13 @@ class Overtaken(Exception):
 
 @dataclass(frozen=True)
 class Origin:
-    """What rows are made from. `outdated`: there are rows of the tape before it."""
+    """What rows are made from. `outdated`: there are rows of the tape before it; `live`: it is a live session's."""
 
     tape_name: str
     sidecar_name: str
     index: Index
     outdated: bool = False
+    live: bool = False
 
 
 async def ask(db: Database, tenant_id: UUID, recording_id: UUID) -> Status | None:
@@ -81,7 +82,7 @@ async def origin(db: Database, claim: Claim) -> Origin:
     """What to make rows from, now. Raises ClaimLost."""
     outdated = func.coalesce(col(Recording.rows_tape_name) != col(Tape.name), False)
     wanted = (
-        select(col(Tape.name), col(Recording.sidecar_name), col(Tape.index), outdated)
+        select(col(Tape.name), col(Recording.sidecar_name), col(Tape.index), outdated, col(Recording.source))
         .join(Tape, col(Tape.recording_id) == col(Recording.id))
         .where(col(Recording.id) == claim.recording_id, col(Recording.deleted_at).is_(None))
     )
@@ -89,8 +90,10 @@ async def origin(db: Database, claim: Claim) -> Origin:
         found = (await connection.execute(wanted)).one_or_none()
     if found is None:
         raise ClaimLost
-    tape_name, sidecar_name, index, is_outdated = found
-    return Origin(tape_name, sidecar_name or "", Index.decode(index), is_outdated)
+    tape_name, sidecar_name, index, is_outdated, source = found
+    return Origin(
+        tape_name, sidecar_name or "", Index.decode(index), is_outdated, live=source is Source.STREAM
+    )
 
 
 class Copy:
@@ -100,14 +103,14 @@ class Copy:
         self, driver: "asyncpg.Connection[asyncpg.Record]", replay_id: UUID, timeout_s: float
     ) -> None:
         self._driver = driver
-        self._replay_id = replay_id
+        self._first = (replay_id,)
         self._timeout_s = timeout_s
 
     async def rows(self, table: Table, rows: Sequence[Row]) -> None:
         """Copy rows of one table."""
         await self._driver.copy_records_to_table(
             table.name,
-            records=[(self._replay_id, *row) for row in rows],
+            records=map(self._first.__add__, rows),  # each is gone once it is encoded
             columns=["replay_id", *(column.name for column in table.columns)],
             timeout=self._timeout_s,
         )

@@ -16,8 +16,9 @@ from pydantic import create_model
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
-from replay.relations import TABLES, Replay
+from replay.relations import TABLES
 from replay.relations.columns import Column, Kind, Table
+from replay.relations.comments import COMMENTS
 
 _TYPES: dict[Kind, tuple[Any, Any]] = {
     Kind.KEY: (int, sa.BigInteger()),
@@ -61,7 +62,9 @@ def row_model(table: Table) -> type[SQLModel]:
         constraints.append(
             sa.UniqueConstraint(*key, name=f"uq_{table.name}_key", postgresql_nulls_not_distinct=True)
         )
-    replay_id = sa.Column("replay_id", sa.Uuid(), primary_key=in_key, nullable=False)
+    replay_id = sa.Column(
+        "replay_id", sa.Uuid(), primary_key=in_key, nullable=False, comment=COMMENTS["replay_id"]
+    )
     columns = [replay_id] + [
         sa.Column(
             column.name,
@@ -69,7 +72,7 @@ def row_model(table: Table) -> type[SQLModel]:
             primary_key=in_key and column.name in key,
             autoincrement=False,
             nullable=column.nullable,
-            comment=column.comment or None,
+            comment=column.comment,
         )
         for column in table.columns
     ]
@@ -98,7 +101,5 @@ def _quoted(column: Column) -> str:
     return ", ".join(f"'{name}'" for name in column.names.values())
 
 
-MODELS: dict[str, type[SQLModel]] = {
-    table.name: row_model(table) for table in TABLES if table.row is not Replay
-}
+MODELS: dict[str, type[SQLModel]] = {table.name: row_model(table) for table in TABLES}
 """The models of the rows, by the names of their tables."""

@@ -94,7 +94,8 @@ async def drop_failed_payloads(db: Database, *, days: float, limit: int) -> int:
         """
         WITH old AS (
             SELECT recording.id, upload_name FROM recording
-            WHERE status = 'failed' AND failure_at < now() - make_interval(secs => :seconds) AND held_at IS NULL
+            WHERE status = 'failed' AND failure_at < now() - make_interval(secs => :seconds)
+              AND held_at IS NULL AND NOT is_open
               AND (upload_name IS NOT NULL
                    OR EXISTS (SELECT 1 FROM payload WHERE payload.recording_id = recording.id))
             ORDER BY failure_at LIMIT :limit FOR UPDATE OF recording SKIP LOCKED

@@ -115,7 +115,7 @@ def decode_accepted(body: bytes | bytearray | memoryview) -> Envelope:
     """What `decode_upload` makes of a body that it has taken before. Raises BadEnvelope.
 
     Not looked at again is what takes a look at every byte, event or log: that it is UTF-8, and what each of them begins with.
-    So a log may be no object here: then it is rejected while planning (`replay.session` accepts such).
+    So a log may be no object here (`replay.session` accepts such): it is rejected while planning (`replay.logs`).
     """
     try:
         sent = surrogates.decode(_decoder, body)

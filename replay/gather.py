@@ -2,7 +2,8 @@
 
 import hashlib
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import compress
 
 from msgspec import Raw
@@ -12,33 +13,36 @@ from replay.batches import Batches, span
 from replay.elements import Marks
 from replay.envelope import Envelope, Navigation, decode_accepted
 from replay.events import Head, Heads, Rejected, read_head, read_heads
+from replay.live_mask import mask_live
+from replay.logs import is_good_console_log, is_good_network_log
 from replay.mask import Mask
 from replay.page_mask import Marked, mask_pages, tells_windows
 from replay.runs import runs
 from replay.sidecar import RejectedEvent
-from replay.summary import IS_TALLIED, Tally
+from replay.summary import Tally
 from replay.tape import Recorded
 from replay.unpack import EVENT_MAX_BYTES, unpack_members, unpack_string
 
 RUN_BYTES = 64 << 10  # of events whose heads are read together: each reading has its price
 
-_STRING, _OBJECT = b'"{'
+_STRING = ord('"')
 
 
 class Gathered:
     """The events of all batches in order of arrival, as columns: slices, and of what is stored sizes, times, kinds."""
 
-    def __init__(self, max_bytes: int, mask: Mask) -> None:
+    def __init__(self, max_bytes: int, mask: Mask, *, live: bool = False) -> None:
         self.mask = mask
         self.slices: list[Raw] = []
         self.sizes: array[int] = array("Q")
         self.times: array[float] = array("d")
         self.kinds = bytearray()
-        self.tally = Tally()
+        self.tally = Tally(live=live)
         self.rejected: list[RejectedEvent] = []
         self.rejected_logs: list[RejectedEvent] = []
         self._refused: list[Raw] = []  # as they were sent
         self._refused_logs: list[Raw] = []
+        self._received_logs = Counter[str]()  # by the reason for which such are rejected
         self.received = self.duplicate = 0
         self.console: list[Raw] = []
         self.network: list[Raw] = []
@@ -73,8 +77,8 @@ class Gathered:
         self._marked.secrets.update(self._batches.places(marks.secrets))
         self._marked.hiding.update(self._batches.places(marks.hiding))
         self.received += len(envelope.events)
-        console = self._logs(envelope.console_logs, len(self.console), "bad_console_log")
-        network = self._logs(envelope.network_logs, len(self.network), "bad_network_log")
+        console = self._logs(envelope.console_logs, is_good_console_log, "bad_console_log")
+        network = self._logs(envelope.network_logs, is_good_network_log, "bad_network_log")
         self.tally.add_logs(console, network)
         self.console += console
         self.network += network
@@ -106,8 +110,9 @@ class Gathered:
         return units.in_ms(event)[0] if place in self._in_seconds else event
 
     def mask_pages(self, order: Sequence[int]) -> None:
-        """Mask what is a secret because of the node that holds it; `order` is the playing order."""
+        """Mask what is a secret because of the node or the input that holds it; `order` is the playing order."""
         mask_pages(self, order, self._marked, self.mask)
+        mask_live(self, order, self.mask)
 
     def outside(self, place: int) -> bytes | Raw:
         """An event's JSON, members of its `data` still packed."""
@@ -176,15 +181,18 @@ class Gathered:
             self.mask.values(body, *span(body, values), marks.add)
         return marks
 
-    def _logs(self, logs: list[Raw], before: int, reason: str) -> list[Raw]:
-        """Those of a batch's logs that are objects; `before` is how many of their kind the batches before brought."""
-        if all(memoryview(log)[0] == _OBJECT for log in logs):
-            return logs
-        for i, log in enumerate(logs):
-            if memoryview(log)[0] != _OBJECT:
+    def _logs(self, logs: list[Raw], is_good: Callable[[Raw], bool], reason: str) -> list[Raw]:
+        """Those of a batch's logs that are good."""
+        before = self._received_logs[reason]
+        self._received_logs[reason] += len(logs)
+        good = []
+        for index, log in enumerate(logs, before):
+            if is_good(log):
+                good.append(log)
+            else:
                 self._refused_logs.append(log)
-                self.rejected_logs.append(RejectedEvent(before + i, reason, self.mask.rejected(log)))
-        return [log for log in logs if memoryview(log)[0] == _OBJECT]
+                self.rejected_logs.append(RejectedEvent(index, reason, self.mask.rejected(log)))
+        return good
 
     def _mask_packed(self, place: int, event: bytes | Raw) -> bytes | Raw:
         """The same for an event that came packed."""
@@ -213,7 +221,7 @@ class Gathered:
         self.sizes += sizes
         self.times += heads.times
         self.kinds += heads.kinds
-        for i in compress(range(len(events)), heads.kinds.translate(IS_TALLIED)):
+        for i in compress(range(len(events)), heads.kinds.translate(self.tally.is_tallied)):
             self.tally.add(place + i, events[i], heads.kinds[i], heads.detail(i))
 
     def _take(self, index: int, event: Raw) -> None:
@@ -231,7 +239,7 @@ class Gathered:
         self.sizes.append(len(memoryview(final)))
         self.times.append(head.time)
         self.kinds.append(head.kind)
-        if IS_TALLIED[head.kind]:
+        if self.tally.is_tallied[head.kind]:
             self.tally.add(place, final, head.kind, head.detail)
 
     def _read(self, event: Raw) -> tuple[bytes | Raw, Head, Head | None]:

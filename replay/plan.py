@@ -51,15 +51,17 @@ def plan(
     claims: Claims,
     *,
     masker: Masker = NOTHING,
+    live: bool = False,
     level: int = LEVEL,
     max_bytes: int,
 ) -> "Plan":
     """The plan for what was received. Each batch is the chunks, split anywhere, of one zstd-compressed envelope.
 
     `max_bytes` caps what all batches decompress to together, and once more what packed events unpack to. `level` is
-    zstd's, 1 to 19. Raises BadRecording.
+    zstd's, 1 to 19. `live`: it came as a live session, whose custom events say what happened (`replay.live_payload`).
+    Raises BadRecording.
     """
-    gathered, room = Gathered(max_bytes, Mask(masker)), max_bytes
+    gathered, room = Gathered(max_bytes, Mask(masker), live=live), max_bytes
     for chunks, last in _with_last(batches):
         body = _body(chunks, room)
         room -= len(body)

@@ -60,10 +60,10 @@ _navigations = msgspec.json.Decoder(_Navigations)
 class Remasked:
     """A recording that was masked again. Reading the figures costs nothing; `tape` and `sidecar` compute as they are consumed."""
 
-    def __init__(self, tape: bytearray, sidecar: bytearray, mask: Mask, level: int) -> None:
+    def __init__(self, tape: bytearray, sidecar: bytearray, mask: Mask, level: int, *, live: bool) -> None:
         self._level = level
         self._index: Index | None = None
-        gathered = Gathered(EVENT_MAX_BYTES, mask)
+        gathered = Gathered(EVENT_MAX_BYTES, mask, live=live)
         tape[0:0] = _BEFORE
         tape += _AFTER
         mask.within("events", tape, gathered.slices)
@@ -96,12 +96,14 @@ class Remasked:
         return write_sidecar(logs.console, logs.network, logs.client_info, rejected, level=self._level)
 
 
-def remask(tape: bytearray, sidecar: bytearray, masker: Masker, *, level: int = LEVEL) -> Remasked:
+def remask(
+    tape: bytearray, sidecar: bytearray, masker: Masker, *, live: bool = False, level: int = LEVEL
+) -> Remasked:
     """What a tape, as the JSON array that its frame decodes to, and its sidecar, as JSON, become. Both are changed.
 
-    Raises BadEnvelope or msgspec.DecodeError when they are not what was stored.
+    `live` as for `replay.plan.plan`. Raises BadEnvelope or msgspec.DecodeError when they are not what was stored.
     """
-    return Remasked(tape, sidecar, Mask(masker), level)
+    return Remasked(tape, sidecar, Mask(masker), level, live=live)
 
 
 def remask_payload(body: bytearray, masker: Masker) -> dict[str, int]:
@@ -120,7 +122,7 @@ def places(
 ) -> tuple[dict[str, int], list[Place]]:
     """What `remask` would mask, and where: up to `limit` places. Never what stands there."""
     mask = _Locating(masker, limit)
-    masked = Remasked(tape, sidecar, mask, LEVEL).masked
+    masked = Remasked(tape, sidecar, mask, LEVEL, live=False).masked
     return masked, mask.places
 
 

@@ -5,7 +5,8 @@ One zstd frame of JSON, in exactly the shape that `GET …/logs` answers with::
     {"console": [...], "network": [...], "client_info": {...}, "rejected": [{"index": 0, "reason": "...", "event": ...}]}
 
 `index` counts received events from 0; `event` is what was received, byte for byte (a packed event is a string). A log that is
-no object is there, too, after the events: its reason is `bad_console_log` or `bad_network_log`, and `index` counts such logs.
+not good (`replay.logs`) is there, too, after the events: its reason is `bad_console_log` or `bad_network_log`, and `index`
+counts the received logs of its kind.
 """
 
 from collections.abc import Iterable, Iterator

@@ -23,11 +23,17 @@ IN_BULK = frozenset({JobKind.MASK})  # thousands at once: whatever else has come
 LATER = 10  # than 0
 
 
+# Of these a process does one at a time, and who waits for a turn holds a thread: so many are fetched, and no more until one
+# of them is done. With these numbers some of a process's threads are there for others, whatever comes in bulk.
+FETCHED = {JobKind.RELATE.value: 1, JobKind.MASK.value: 2}
+
+
 class PromptBroker(RedisBroker):
     """Looks often for the jobs that a person waits for: Dramatiq's consumers poll, and when idle back off to a second."""
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Consumer:
-        return super().consume(queue_name, prefetch, IDLE_POLL_MS if queue_name in WAITED_FOR else timeout)
+        fetched = min(prefetch, FETCHED.get(queue_name, prefetch))
+        return super().consume(queue_name, fetched, IDLE_POLL_MS if queue_name in WAITED_FOR else timeout)
 
 
 def redis_broker(url: str, middleware: list[Middleware], *, maintenance_chance: int = 1000) -> RedisBroker:

@@ -21,7 +21,7 @@ import settings
 from models import deletion, ledger, lifecycle, sweep
 from models.db import UnsafeServer, is_away
 from models.doorbell import Listener
-from models.job import JobKind
+from models.job import JobKind, Priority
 from settings import Settings, SettingsError
 from storage.protocol import StorageError
 from workers import erasures
@@ -34,6 +34,7 @@ from workers.tools import Tools, check_start, open_tools
 BATCH = 200
 PAYLOAD_BATCH = 10
 POOL_SIZE = 4
+BULK_SHARE = 16  # of a window, one in so many
 BUSY_PAUSE_S = 0.04  # shorter, and each look would refill a window by a few messages only
 HISTORY_S = 30 * 86400
 CANCEL_AGAIN_S = 1.0
@@ -94,14 +95,25 @@ class Dispatcher:
     async def _ring(self, kind: JobKind) -> bool:
         """Fill this queue's window. True when jobs may be left that did not fit."""
         size: int = await asyncio.to_thread(self._broker.do_qsize, kind.value)
-        room = self._settings.ring_window - size
-        if room <= 0:
-            return True
-        async with self._tools.db.transaction() as session:
-            due = await ledger.ring(session, kind, room=room, again_s=self._settings.ring_again_s)
-        if due:
-            await asyncio.to_thread(self._enqueue, kind, due)
-        return len(due) == room
+        are_left = False
+        for priority in Priority:
+            room = self._window(priority) - size
+            if room <= 0:
+                return True
+            async with self._tools.db.transaction() as session:
+                due = await ledger.ring(
+                    session, kind, priority, room=room, again_s=self._settings.ring_again_s
+                )
+            if due:
+                await asyncio.to_thread(self._enqueue, kind, due)
+            size += len(due)
+            are_left |= len(due) == room
+        return are_left
+
+    def _window(self, priority: Priority) -> int:
+        """Who is waited for comes behind what is in the queue already, so of what comes in bulk that is little."""
+        window = self._settings.ring_window
+        return window if priority is Priority.AWAITED else max(1, window // BULK_SHARE)
 
     def _enqueue(self, kind: JobKind, due: Sequence[UUID]) -> None:
         for job_id in due:

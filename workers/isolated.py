@@ -10,6 +10,7 @@ import settings
 from models.ledger import ClaimLost
 from models.lifecycle import Work
 from workers.failures import failure_of
+from workers.garbage import collect_rarely
 from workers.isolation import Answer, Order
 from workers.runner import JOBS
 from workers.tools import open_tools
@@ -31,6 +32,7 @@ def main() -> None:
     answers, sys.stdout = sys.stdout, sys.stderr  # whatever prints must not garble the answer
     exit_with_parent(int(sys.argv[1]))
     logs.configure(settings.load().log_format)
+    collect_rarely()
     order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
     answers.buffer.write(msgspec.json.encode(asyncio.run(_run(order))))
     answers.flush()

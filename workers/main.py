@@ -20,6 +20,7 @@ import settings
 from models.db import Database
 from settings import Settings, SettingsError
 from workers.actors import declare_actors, redis_broker
+from workers.garbage import collect_rarely
 from workers.leases import Leases
 from workers.runner import Runner
 from workers.tools import LIMIT_SHARE_OF_LEASE, check_start, open_tools
@@ -111,6 +112,7 @@ def start() -> None:
     broker = redis_broker(config.redis_url, [AsyncIO(), runtime])
     declare_actors(broker, runtime.runner)
     dramatiq.set_broker(broker)
+    collect_rarely()
     _stop_only_once()
 
 

@@ -16,6 +16,7 @@ from models.ledger import ClaimLost
 from models.lifecycle import Work
 from models.masking import Kept, Masked, NewTape
 from models.object import ObjectKind
+from models.recording import Source
 from replay.cut import whole
 from replay.envelope import BadEnvelope
 from replay.index import Index
@@ -72,7 +73,8 @@ def _mask(kept: Kept, loaded: _Loaded, spool: Spool, *, max_bytes: int) -> Maske
         with _reading("sidecar"):
             sidecar = inflated(spool.until_stopped(loaded.sidecar), max_bytes)
         with _reading("tape"):
-            again = remask(inflated(spool.until_stopped(loaded.tape), json_bytes), sidecar, masker)
+            live = kept.recording.source is Source.STREAM
+            again = remask(inflated(spool.until_stopped(loaded.tape), json_bytes), sidecar, masker, live=live)
         if again.masked:
             counts.update(again.masked)
             put = spool.add(ObjectKind.TAPE, again.tape()), spool.add(ObjectKind.SIDECAR, again.sidecar())

@@ -7,43 +7,36 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from models import lifecycle, payload, queries
+from models import live, masking, payload, processing
 from models.ledger import ClaimLost
-from models.lifecycle import Processed, Work
+from models.lifecycle import Work
 from models.object import ObjectKind
+from models.processing import Processed
 from models.recording import Recording, Source
-from replay.findings import Warning, from_chunks  # noqa: A004 - API.md's word
+from replay.findings import from_chunks
 from replay.mask import Masker, masker_of
 from replay.plan import BadRecording, Claims, plan
-from replay.privacy import Privacy
 from workers.spool import Spool
 from workers.tools import Tools
 
 
 async def process(work: Work, tools: Tools) -> None:
     """Run the job. Raises BadRecording, ClaimLost, NoTurn, and what database and storage raise."""
-    recording = await queries.any_recording(tools.db, work.claim.recording_id)
-    if recording is None:
+    # What was asked to be masked until now is, from the first tape on; `mask` looks after what is asked for later.
+    kept = await masking.kept(tools.db, work.claim.tenant_id, work.claim.recording_id)
+    if kept is None:
         raise ClaimLost
-    privacy = await queries.privacy(tools.db, recording.tenant_id, recording.project_id)
-    claims = _claims(recording)
-    max_bytes = max(
-        tools.max_events_bytes, 2 * tools.live.max_bytes
-    )  # batches that came at once passed the limit
+    recording, masker = kept.recording, masker_of(kept.privacy)
+    # What was acknowledged is processed, however much came at once; what is packed in it may be as much again.
+    max_bytes = max(tools.max_events_bytes, 2 * await live.size_of(tools.db, recording.id))
     with Spool(work) as spool:
         async with tools.turn(tools.planning):
             compressed = await payload.load(tools.db, recording.id)
             if not compressed:
                 raise BadRecording("payload_unreadable", "The payload is gone.")
-            missing = (
-                from_chunks(n for n in compressed if n >= 0) if recording.source is Source.UPLOAD else []
-            )
-            masker = masker_of(privacy or Privacy())
-            processed = await spool.in_thread(
-                lambda: _plan(compressed, claims, masker, spool, max_bytes, missing)
-            )
+            processed = await spool.in_thread(lambda: _plan(compressed, recording, masker, spool, max_bytes))
         await spool.put(tools)
-    await lifecycle.commit_processed(tools.db, work.claim, processed)
+    await processing.commit_processed(tools.db, work.claim, processed)
 
 
 def _claims(recording: Recording) -> Claims:
@@ -55,16 +48,18 @@ def _claims(recording: Recording) -> Claims:
 
 
 def _plan(
-    compressed: dict[int, list[bytes]],
-    claims: Claims,
-    masker: Masker,
-    spool: Spool,
-    max_bytes: int,
-    chunks_missing: list[Warning],
+    compressed: dict[int, list[bytes]], recording: Recording, masker: Masker, spool: Spool, max_bytes: int
 ) -> Processed:
     """What happens in the thread: everything that holds the whole recording is gone when it returns."""
-    batches = list(compressed)
-    planned = plan(_draining(compressed, spool), claims, masker=masker, max_bytes=max_bytes)
+    batches, source = list(compressed), recording.source
+    planned = plan(
+        _draining(compressed, spool),
+        _claims(recording),
+        masker=masker,
+        live=source is Source.STREAM,
+        max_bytes=max_bytes,
+    )
+    chunks_missing = from_chunks(n for n in batches if n >= 0) if source is Source.UPLOAD else []
     tape = spool.add(ObjectKind.TAPE, planned.tape())
     sidecar = spool.add(ObjectKind.SIDECAR, planned.sidecar())
     return Processed(

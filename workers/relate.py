@@ -8,6 +8,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing, suppress
+from itertools import chain
 from tempfile import SpooledTemporaryFile
 
 import msgspec
@@ -25,7 +26,7 @@ from storage.protocol import Storage
 from workers.spool import SPOOL_BYTES, Spool
 from workers.tools import Tools
 
-BATCH_ROWS = 5000
+BATCH_ROWS = 10_000
 
 Batch = tuple[Table, list[Row]]
 
@@ -93,8 +94,8 @@ def _batches(
         for part in origin.index.parts:
             tape.seek(part.offset)
             events = events_of(part, b"".join(spool.until_stopped([tape.read(part.length)])))
-            made = (row for no, event in enumerate(events, event_no) for row in decompose(no, event))
-            yield from _by_table(made)
+            made = (decompose(no, event, live=origin.live) for no, event in enumerate(events, event_no))
+            yield from _by_table(chain.from_iterable(made))
             event_no += len(events)
         logs = read_logs(inflated(spool.until_stopped(sidecar), max_bytes))
         yield from _by_table(log_rows(map(bytes, logs.console), map(bytes, logs.network)))

@@ -21,7 +21,7 @@ is found by places, too: `position` counts the items of a list from 0 (children,
            │                              ├─ font_data ── font_descriptor
            │                              ├─ adopted_style_sheet ── style_sheet_rule (sheet: the place in its styles)
            │                              └─ style_sheet_rule, canvas_mutation, console_log (legacy)
-           ├─ custom_event
+           ├─ custom_event (── console_log, network_request: of live sessions, to be found like others)
            └─ plugin_event ── console_log, network_request
 
     serialized_node ─┬─ serialized_node_attribute (node_no)
@@ -43,6 +43,7 @@ Depth has no limit, and memory is that of one event: rows come one by one. Of a 
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 from msgspec import Raw
@@ -71,6 +72,7 @@ from replay.relations.interactions import (
     SelectionRange,
     ViewportResizeData,
 )
+from replay.relations.live import live_rows
 from replay.relations.logs import ConsoleLog, NetworkRequest, log_of, log_rows
 from replay.relations.mutations import (
     AddedNodeMutation,
@@ -83,7 +85,6 @@ from replay.relations.mutations import (
     TextMutation,
 )
 from replay.relations.nodes import SerializedNode, SerializedNodeAttribute, SerializedNodeChild
-from replay.relations.replays import Replay, replay_row
 from replay.relations.styles import AdoptedStyleSheet, StyleDeclaration, StyleSheetRule
 from replay.relations.values import dump, parse
 
@@ -92,7 +93,6 @@ Row = tuple[Any, ...]
 TABLES: tuple[Table, ...] = tuple(
     table(row)
     for row in (
-        Replay,
         Event,
         MetaEvent,
         FullSnapshotEvent,
@@ -131,12 +131,17 @@ TABLES: tuple[Table, ...] = tuple(
     )
 )
 
-__all__ = ["TABLES", "Replay", "Row", "decompose", "log_of", "log_rows", "recompose", "replay_row"]
+__all__ = ["TABLES", "Row", "decompose", "log_of", "log_rows", "recompose"]
 
 
-def decompose(event_no: int, event: bytes | Raw) -> Iterator[Row]:
-    """The rows of one event of a tape, its first the `Event`; `event` is its JSON text, `event_no` its place."""
-    return event_rows(event_no, parse(event))
+def decompose(event_no: int, event: bytes | Raw, *, live: bool = False) -> Iterator[Row]:
+    """The rows of one event of a tape, its first the `Event`; `event` is its JSON text, `event_no` its place.
+
+    `live`: it is of a live session, and its custom events say what happened (`replay.relations.live`).
+    """
+    members = parse(event)
+    beside = list(live_rows(event_no, members)) if live else ()
+    return chain(event_rows(event_no, members), beside)
 
 
 def recompose(rows: Iterable[Row]) -> bytes:

@@ -1,11 +1,14 @@
 """How tables are declared: a NamedTuple is a row, its fields are the columns, and their annotations say the types.
 
 A table's comment is its docstring; a column's comment, and the name of the member that it holds where that is not the
-column's name in camel case, stand beside its type: `Annotated[Number, "ms"]`, `Annotated[Flag, Member("isSVG")]`.
+column's name in camel case, stand beside its type: `Annotated[Number, "ms"]`, `Annotated[Flag, Member("isSVG")]`. Without one, its name says what it holds
+(`replay.relations.comments`).
 """
 
 from enum import Enum, IntEnum, auto
 from typing import Annotated, Any, NamedTuple, get_args, get_type_hints
+
+from replay.relations.comments import COMMENTS
 
 
 class Kind(Enum):
@@ -95,7 +98,7 @@ def _column(name: str, hint: Any) -> Column:
         member=next((note.name for note in notes if isinstance(note, Member)), _camel_case(name)),
         required=any(isinstance(note, Required) for note in notes),
         names={int(each): each.name.lower() for each in enum} if enum else {},
-        comment=" ".join(note for note in notes if isinstance(note, str)),
+        comment=" ".join(note for note in notes if isinstance(note, str)) or COMMENTS.get(name, ""),
     )
 
 

@@ -16,6 +16,8 @@ _KINDS = frozenset((str, int, float, bool, type(None)))
 
 def entry(name: str, value: Any) -> Entry:
     """The columns name, value, number, flag and rest of one entry."""
+    if type(value) is str and type(name) is str:  # nearly all
+        return name, value, None, None, None
     rest: dict[str, Any] = {}
     if type(name) is Unstorable:
         rest["name"] = name

@@ -1,6 +1,7 @@
 """Events, and the data of those that are no increments."""
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Annotated, Any, NamedTuple
 
 from replay.relations import mutations
@@ -132,9 +133,8 @@ def event_rows(event_no: int, event: Members) -> Rows:
     kind, data = event.get("type"), event.get("data")
     data_rows = _DATA_ROWS.get(kind) if type(kind) in (int, float) else None
     shape = _EVENT if data_rows or not data else _EVENT_OF_NO_TABLE
-    yield make(Event, shape.read((event_no,), event)[: shape.width])
-    if data_rows and type(data) is dict:
-        yield from data_rows(event_no, data)
+    row = make(Event, shape.read((event_no,), event)[: shape.width])
+    return chain((row,), data_rows(event_no, data) if data_rows and type(data) is dict else ())
 
 
 def event_of(found: Gathered) -> Members:

@@ -5,6 +5,7 @@
 | logs beside the events (the sidecar's) | NULL | as API.md has them: `args` |
 | the recorder's plugins, event type 6 | the event | `data.payload`; of network, each of its `requests` |
 | legacy events, source 11 | the event | `data` |
+| custom events of live sessions | the event | what can be told of `data.payload` (`replay.relations.live`) |
 
 Recorders call a console log's arguments `payload`.
 """

@@ -94,11 +94,7 @@ def node_rows(event_no: int, node_no: int, root: dict[str, Any]) -> Generator[No
         attributes, children = values[_ATTRIBUTES_AT], values[_CHILDREN_AT]
         if attributes:
             for at, (name, value) in enumerate(attributes.items()):
-                if type(value) is str and type(name) is str:
-                    columns: tuple[Any, ...] = (event_no, node_no, at, name, value, None, None, None)
-                else:
-                    columns = (event_no, node_no, at, *entry(name, value))
-                yield make(SerializedNodeAttribute, columns)
+                yield make(SerializedNodeAttribute, (event_no, node_no, at, *entry(name, value)))
         if children:
             last = len(children) - 1
             nodes.extend(zip(reversed(children), repeat(node_no), range(last, -1, -1), strict=False))

@@ -29,6 +29,7 @@ _TYPES: dict[Kind, tuple[type, ...]] = {
     Kind.FLAG: (bool,),
 }
 _MISSING: Any = object()
+_OBJECTS = {dict}
 make = tuple.__new__  # a row of its values, without looking at them
 
 
@@ -67,19 +68,18 @@ class Shape(Generic[R]):
         self._rest = next((at for at, column in enumerate(columns(row)) if column.kind is Kind.REST), -1)
         self._places: dict[tuple[str, type], int] = {}
         self._converted: dict[str, tuple[int, Callable[[Any], Any]]] = {}
-        self._required: list[tuple[int, str]] = []
+        self._looked_at: list[tuple[int, str, type | None, bool]] = []
         for at, column in self._columns:
             self._place(at, column)
         for at, part in enumerate(self.parts, self.width):
             self._places[part.name, part.type] = at
-            if part.required:
-                self._required.append((at, part.name))
+            self._looked_at.append((at, part.name, part.type, part.required))
         if ignored is not None:
             for number in (int, float):
                 self._places[ignored, number] = self.width + len(self.parts)
-        for at, _ in self._required:
-            self._blank[at - given] = _MISSING
-        self._simple = not self.parts and not self._required
+        for at, _, _, required in self._looked_at:
+            if required:
+                self._blank[at - given] = _MISSING
 
     def read(self, given: tuple[Any, ...], members: dict[str, Any]) -> list[Any]:
         """The columns, then the parts, each None where it has no rows; the last value is the rest, once more."""
@@ -104,8 +104,19 @@ class Shape(Generic[R]):
                 if type(value) in ALMOST:
                     self._put_nearly(values, name, value)
         missing: list[str] = []
-        if not self._simple:
-            rest, missing = self._look_at_parts(values, rest)
+        for at, name, kind, required in self._looked_at:
+            value = values[at]
+            if value is _MISSING:
+                values[at] = None
+                if rest is None or name not in rest:
+                    missing.append(name)
+            elif value:
+                if kind is list and {*map(type, value)} != _OBJECTS:
+                    values[at] = None
+                    rest = {**(rest or {}), name: value}
+            elif value is not None and not required:
+                values[at] = None
+                rest = {**(rest or {}), name: value}
         text = _encode_rest(rest, missing) if rest or missing else None
         values[-1] = text
         if self._rest >= 0:
@@ -141,28 +152,10 @@ class Shape(Generic[R]):
             self._places[column.member, each] = at
         if column.required:
             self._places[column.member, type(None)] = at
-            self._required.append((at, column.member))
+            self._looked_at.append((at, column.member, None, True))
         convert = _converter(column)
         if convert:
             self._converted[column.member] = (at, convert)
-
-    def _look_at_parts(
-        self, values: list[Any], rest: dict[str, Any] | None
-    ) -> tuple[dict[str, Any] | None, list[str]]:
-        for at, part in enumerate(self.parts, self.width):
-            value = values[at]
-            if value is None or value is _MISSING:
-                continue
-            if (not value and not part.required) or (part.type is list and not _are_objects(value)):
-                rest = {**(rest or {}), part.name: value}
-                values[at] = None
-        missing = []
-        for at, name in self._required:
-            if values[at] is _MISSING:
-                values[at] = None
-                if rest is None or name not in rest:
-                    missing.append(name)
-        return rest, missing
 
 
 def _encode_rest(members: dict[str, Any] | None, missing: list[str]) -> str:
@@ -197,10 +190,6 @@ def flat(
         return members, (None,) * len(types)
     others = {key: value for key, value in members.items() if key != name}
     return others, tuple(members[name].get(key) for key in types)
-
-
-def _are_objects(items: list[Any]) -> bool:
-    return all(type(item) is dict for item in items)
 
 
 def _converter(column: Column) -> Callable[[Any], Any] | None:

@@ -45,7 +45,7 @@ class Unstorable(str):
 def parse(text: bytes | Raw) -> Any:
     """The value of a valid JSON text. Of several members of one name the last counts."""
     text = bytes(text)
-    if not (_NUL in text or _MINUS_ZERO.search(text) or _LONG.search(text)):
+    if not (_NUL in text or _MINUS_ZERO.search(text) or _has_long(text)):
         try:
             return _decode(text)
         except (msgspec.DecodeError, RecursionError):  # an unpaired surrogate; very deep
@@ -117,7 +117,14 @@ def _fraction(text: str) -> float | Number:
 _NUL = rb"\u0000"
 _MINUS_ZERO = re.compile(rb"-0(?![.0-9])(?<![^:,\[\s]-0)")
 _LONG = re.compile(rb"[0-9]{16}(?<![.0-9][0-9]{16})")  # but for fractions
+_TO_ZEROS, _ZEROS = bytes.maketrans(b"123456789", b"0" * 9), b"0" * 16
 _decode = msgspec.json.Decoder(float_hook=_fraction).decode
+
+
+def _has_long(text: bytes) -> bool:
+    """Whether `_LONG` is found; whether any 16 digits are is found out ten times as fast."""
+    return _ZEROS in text.translate(_TO_ZEROS) and _LONG.search(text) is not None
+
 
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]]|[^\s,:{}\[\]"]+', re.DOTALL)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")

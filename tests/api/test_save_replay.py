@@ -283,7 +283,12 @@ async def test_no_valid_event_fails_the_recording_not_the_request(
     [
         (None, [], []),
         ([], [], []),
-        ([{"level": 1, "more": {"x": None}}], [{"level": 1, "more": {"x": None}}], []),
+        ([{"level": None, "more": {"x": None}}], [{"level": None, "more": {"x": None}}], []),
+        (
+            [{"timestamp": "soon"}, {}, {"timestamp": True}],
+            [{}],
+            [(0, {"timestamp": "soon"}), (2, {"timestamp": True})],
+        ),
         ("text", [], [(0, "text")]),
         (7, [], [(0, 7)]),
         ([1, {"level": "log"}, ["x"], None], [{"level": "log"}], [(0, 1), (2, ["x"]), (3, None)]),
@@ -308,6 +313,38 @@ async def test_logs_of_wrong_types_are_rejected_and_the_recording_is_kept(
         "****" if event == "text" else event
         for _, event in rejected  # nobody knows what it is
     ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "log"),
+    [
+        ("console", {"level": 1}),
+        ("console", {"level": ["error"]}),
+        ("console", {"args": "Hello"}),
+        ("console", {"args": {}}),
+        ("network", {"id": {}}),
+        ("network", {"url": 5}),
+        ("network", {"method": ["GET"]}),
+        ("network", {"status": "200"}),
+        ("network", {"startTime": "now"}),
+        ("network", {"endTime": []}),
+        ("network", {"duration": False}),
+    ],
+)
+async def test_a_log_whose_known_fields_have_other_types_is_rejected(
+    api: httpx.AsyncClient, process_it: Process, kind: str, log: dict[str, Any]
+) -> None:
+    fit = [
+        {"level": "log", "args": [], "timestamp": 1.5, "trace": 5},
+        {"id": 7, "url": "/", "status": 2.5, "duration": None, "timestamp": 1, "responseSize": "5 MB"},
+    ]
+    replay_id = await save(api, session(**{f"{kind}Logs": [*fit, log | {"mine": "kept"}]}))
+    await process_it(replay_id)
+    assert (await api.get(f"{PATH}/{replay_id}")).json()["status"] == "ready"
+    found = (await api.get(f"{PATH}/{replay_id}/logs")).json()
+    assert found[kind] == fit
+    rejected = {"index": 2, "reason": f"bad_{kind}_log", "event": log | {"mine": "kept"}}
+    assert found["rejected"] == [rejected]
 
 
 @pytest.mark.parametrize(

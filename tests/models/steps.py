@@ -5,12 +5,13 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from models import lifecycle, masking, video
+from models import lifecycle, masking, processing, video
 from models.db import Database
 from models.job import JobKind
-from models.lifecycle import Processed, Work
+from models.lifecycle import Work
 from models.masking import Masked, NewTape
 from models.object import ObjectKind, PutObject
+from models.processing import Processed
 from models.recording import FailureCode, Recording, Status
 from models.retry import Again, Dead, Failure, FailureKind, Policy
 from models.video import Verified
@@ -126,7 +127,7 @@ async def confirm(db: Database, recording_id: UUID, generation: str = "1") -> No
 
 async def process(db: Database, recording_id: UUID) -> Status:
     work = await claimed(db, recording_id, JobKind.PROCESS)
-    return await lifecycle.commit_processed(db, work.claim, processed(work))
+    return await processing.commit_processed(db, work.claim, processed(work))
 
 
 async def verify(db: Database, recording_id: UUID, **facts: object) -> Status:

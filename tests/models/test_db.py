@@ -81,3 +81,20 @@ async def test_a_statement_that_is_cancelled_leaves_nothing_to_the_next(database
     async with pooled.driver() as connection:
         assert await connection.fetchval("SELECT 1") == 1
     await pooled.close()
+
+
+async def test_a_bulk_has_time_limits_of_its_own_and_leaves_none_behind(database_url: str) -> None:
+    names = (
+        "statement_timeout",
+        "transaction_timeout",
+        "idle_in_transaction_session_timeout",
+        "lock_timeout",
+    )
+    db = Database(database_url, pool_size=1, limit_s=3)
+    try:
+        async with db.bulk(120) as (_, driver):
+            assert [await driver.fetchval(f"SHOW {name}") for name in names] == [*3 * ["2min"], "1500ms"]
+        async with db.driver() as driver:
+            assert [await driver.fetchval(f"SHOW {name}") for name in names] == [*3 * ["3s"], "1500ms"]
+    finally:
+        await db.close()

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from models import administration, deletion, erasing, erasure, lifecycle, sweep
+from models import administration, deletion, erasing, erasure, processing, sweep
 from models.accept import Idempotency
 from models.db import Database
 from models.erasure import Erasure, Progress, Subject
@@ -123,7 +123,7 @@ async def test_whatever_it_is_doing_it_is_erased(database: Database, hand: Deckh
     asked = await requested(database, hand)
     assert await collect(database, asked) == ids
     with pytest.raises(ClaimLost):
-        await lifecycle.commit_processed(database, work.claim, processed(work))
+        await processing.commit_processed(database, work.claim, processed(work))
     listed = await erasure.erased_recordings(database, asked.id, on_hold=False, limit=10)
     assert [len(one.objects) for one in listed] == [0, 2, 2, 1, 2, 2]
     assert not await certify(database, asked)

@@ -6,8 +6,9 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
-from models import deletion, ledger, lifecycle, payload, queries, sweep
+from models import deletion, ledger, lifecycle, payload, processing, queries, sweep
 from models.db import Database
+from models.job import Priority
 from models.ledger import ClaimLost
 from models.lifecycle import NotFailed, PayloadExpired, Work
 from models.object import ObjectKind
@@ -47,7 +48,7 @@ async def test_of_many_claims_of_one_job_one_wins(database: Database, hand: Deck
 async def test_a_commit_makes_it_ready_and_drops_the_payload(database: Database, hand: Deckhand) -> None:
     id_ = await accepted(database, hand)
     work = await claimed(database, id_)
-    assert await lifecycle.commit_processed(database, work.claim, processed(work)) is Status.READY
+    assert await processing.commit_processed(database, work.claim, processed(work)) is Status.READY
     found = await recording(database, id_)
     assert found
     assert (found.event_count, found.duration_ms, found.playable) == (3, 1500, True)
@@ -64,10 +65,10 @@ async def test_a_commit_makes_it_ready_and_drops_the_payload(database: Database,
 async def test_a_second_commit_of_a_claim_changes_nothing(database: Database, hand: Deckhand) -> None:
     id_ = await accepted(database, hand)
     work = await claimed(database, id_)
-    await lifecycle.commit_processed(database, work.claim, processed(work))
+    await processing.commit_processed(database, work.claim, processed(work))
     before = await recording(database, id_)
     with pytest.raises(ClaimLost):
-        await lifecycle.commit_processed(database, work.claim, processed(work, event_count=99))
+        await processing.commit_processed(database, work.claim, processed(work, event_count=99))
     assert await recording(database, id_) == before
 
 
@@ -78,8 +79,8 @@ async def test_two_finishing_claims_of_one_job_commit_once(database: Database, h
     await make_due(database)
     new = await claimed(database, id_)
     results = await asyncio.gather(
-        lifecycle.commit_processed(database, old.claim, processed(old)),
-        lifecycle.commit_processed(database, new.claim, processed(new)),
+        processing.commit_processed(database, old.claim, processed(old)),
+        processing.commit_processed(database, new.claim, processed(new)),
         return_exceptions=True,
     )
     assert isinstance(results[0], ClaimLost)
@@ -185,7 +186,7 @@ async def test_a_retry_puts_a_failed_recording_back_to_work(database: Database, 
     assert (found.status, found.failure_code) == (Status.PROCESSING, None)
     work = await claimed(database, id_)
     assert work.claim.attempts == 1
-    assert await lifecycle.commit_processed(database, work.claim, processed(work)) is Status.READY
+    assert await processing.commit_processed(database, work.claim, processed(work)) is Status.READY
 
 
 async def test_a_retry_without_a_payload_says_so(database: Database, hand: Deckhand) -> None:
@@ -209,7 +210,7 @@ async def test_a_deletion_during_process_wins(database: Database, hand: Deckhand
     assert await deletion.delete_recording(database, hand.tenant_id, id_)
     assert not await deletion.delete_recording(database, hand.tenant_id, id_)
     with pytest.raises(ClaimLost):
-        await lifecycle.commit_processed(database, work.claim, processed(work))
+        await processing.commit_processed(database, work.claim, processed(work))
     assert await settle(database, work, FAULT) is None
     assert await queries.recording(database, hand.tenant_id, id_) is None
     assert await payload.batches(database, id_) == []
@@ -242,14 +243,14 @@ async def test_a_swept_object_can_not_become_live(database: Database, hand: Deck
     work = await claimed(database, id_, lease_s=-100, put_deadline_s=0)
     assert len(await sweep.take_expired_objects(database, limit=10)) == 2
     with pytest.raises(ClaimLost):
-        await lifecycle.commit_processed(database, work.claim, processed(work))
+        await processing.commit_processed(database, work.claim, processed(work))
     assert await status(database, id_) is Status.PROCESSING
 
 
 async def test_a_live_object_is_never_swept(database: Database, hand: Deckhand) -> None:
     id_ = await accepted(database, hand)
     work = await claimed(database, id_, lease_s=60, put_deadline_s=-1000)
-    await lifecycle.commit_processed(database, work.claim, processed(work))
+    await processing.commit_processed(database, work.claim, processed(work))
     assert await sweep.take_expired_objects(database, limit=10) == []
 
 
@@ -258,12 +259,12 @@ async def test_a_rung_job_is_rung_again_only_later(database: Database, hand: Dec
     job = await job_of(database, id_)
     assert job
     async with database.transaction() as session:
-        assert await ledger.ring(session, job.kind, room=10, again_s=60) == [job.id]
+        assert await ledger.ring(session, job.kind, Priority.AWAITED, room=10, again_s=60) == [job.id]
     async with database.transaction() as session:
-        assert await ledger.ring(session, job.kind, room=10, again_s=60) == []
+        assert await ledger.ring(session, job.kind, Priority.AWAITED, room=10, again_s=60) == []
         await session.execute(text("UPDATE job SET ring_at = now()"))
     async with database.transaction() as session:
-        assert await ledger.ring(session, job.kind, room=10, again_s=60) == [job.id]
+        assert await ledger.ring(session, job.kind, Priority.AWAITED, room=10, again_s=60) == [job.id]
 
 
 async def test_two_dispatchers_ring_for_different_jobs(database: Database, hand: Deckhand) -> None:
@@ -271,8 +272,8 @@ async def test_two_dispatchers_ring_for_different_jobs(database: Database, hand:
         await accepted(database, hand)
     kind = (await job_of(database, await accepted(database, hand))).kind  # type: ignore[union-attr]
     async with database.transaction() as one, database.transaction() as other:
-        first = await ledger.ring(one, kind, room=6, again_s=60)
-        second = await ledger.ring(other, kind, room=6, again_s=60)
+        first = await ledger.ring(one, kind, Priority.AWAITED, room=6, again_s=60)
+        second = await ledger.ring(other, kind, Priority.AWAITED, room=6, again_s=60)
     assert len(first) == 6
     assert len(second) == 5
     assert not set(first) & set(second)

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from models import deletion, lifecycle, masking, payload, queries
+from models import deletion, lifecycle, masking, payload, processing, queries
 from models.db import Database
 from models.job import JobKind, JobState
 from models.ledger import ClaimLost
@@ -152,7 +152,7 @@ async def test_a_request_waits_for_process_which_adds_the_job(database: Database
     work = await claimed(database, id_)
     assert await ask(database, hand, id_, IBAN) is Status.PROCESSING
     assert await state(database, id_) is None
-    await lifecycle.commit_processed(database, work.claim, processed(work))
+    await processing.commit_processed(database, work.claim, processed(work))
     assert await state(database, id_) is JobState.DUE
     assert len(await open_rules(database)) == 2
 
@@ -176,7 +176,7 @@ async def test_a_request_for_a_recording_that_fails_then_is_about_its_payload(
 
     await lifecycle.retry(database, hand.tenant_id, id_, video_wait_s=60)
     work = await claimed(database, id_, JobKind.PROCESS)
-    await lifecycle.commit_processed(database, work.claim, processed(work, masked={"card_number": 1}))
+    await processing.commit_processed(database, work.claim, processed(work, masked={"card_number": 1}))
     assert (await found(database, id_)).masked == {"key": 2, "card_number": 1}
 
 
@@ -193,7 +193,7 @@ async def test_a_retry_meanwhile_keeps_its_payload_and_the_request(
     await masking.commit_masked(database, work.claim, made)
     assert [chunk async for chunk in payload.chunks(database, id_, 0)] == before
     assert await state(database, id_) is None
-    await lifecycle.commit_processed(database, at_work.claim, processed(at_work))
+    await processing.commit_processed(database, at_work.claim, processed(at_work))
     assert await state(database, id_) is JobState.DUE
     assert await progress(database, hand, id_) is Progress.PENDING
 

@@ -6,24 +6,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import SQLModel, col, select
 
+from models import reader
 from models.db import Database
 from models.ids import new_id
 from models.rows import MODELS
 from replay.relations import TABLES
-from replay.relations.columns import Kind
-
-TYPES = {
-    Kind.KEY: "bigint",
-    Kind.INTEGER: "bigint",
-    Kind.DOUBLE: "double precision",
-    Kind.TEXT: "text",
-    Kind.FLAG: "boolean",
-    Kind.NAME: "text",
-    Kind.JSON: "jsonb",
-    Kind.INTEGERS: "bigint[]",
-    Kind.TEXTS: "text[]",
-    Kind.REST: "text",
-}
+from tests.replay.rows import SQL_TYPES
 
 _COLUMNS = text(
     """
@@ -52,7 +40,7 @@ async def described(connection: AsyncConnection, schema: str, table: str) -> lis
     return found
 
 
-@pytest.mark.parametrize("table", [one for one in TABLES if one.name in MODELS], ids=lambda table: table.name)
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 async def test_a_table_has_the_columns_that_are_declared(database: Database, table: object) -> None:
     declared = next(one for one in TABLES if one is table)
     async with database.autocommit() as connection:
@@ -61,11 +49,19 @@ async def test_a_table_has_the_columns_that_are_declared(database: Database, tab
             text("SELECT obj_description(CAST(:table AS regclass))"), {"table": declared.name}
         )
         assert comment.scalar_one() == declared.comment
-    assert tuple(rows[0]) == ("replay_id", "uuid", False, None)
+    assert tuple(rows[0]) == ("replay_id", "uuid", False, "the recording's id")
     assert [tuple(row) for row in rows[1:]] == [
-        (column.name, TYPES[column.kind], column.nullable, column.comment or None)
-        for column in declared.columns
+        (column.name, SQL_TYPES[column.kind], column.nullable, column.comment) for column in declared.columns
     ]
+
+
+async def test_every_column_that_people_may_read_has_a_comment(database: Database) -> None:
+    async with database.autocommit() as connection:
+        for name in (*reader.TABLES, *reader.VIEWS, reader.READABLE):
+            for column, *_, comment in await connection.execute(_COLUMNS, {"table": name}):
+                assert comment, (name, column)
+            about = text("SELECT obj_description(CAST(:table AS regclass), 'pg_class')")
+            assert (await connection.execute(about, {"table": name})).scalar_one()
 
 
 async def test_the_migration_makes_the_same_constraints_and_indexes_as_the_models(database: Database) -> None:

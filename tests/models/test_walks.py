@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from models import deletion, lifecycle, masking, payload, relating, sweep, video
+from models import deletion, lifecycle, masking, payload, processing, relating, sweep, video
 from models.db import Database
 from models.job import JobKind, JobState
 from models.ledger import ClaimLost
@@ -77,13 +77,12 @@ class Life:
 
     async def process(self) -> None:
         if work := self.held.pop(JobKind.PROCESS, None):
-            await lifecycle.commit_processed(self.db, work.claim, processed(work))
-            if self.read_masked[work.claim.id]:
-                self.masked_tapes.add(work.objects[ObjectKind.TAPE])
+            await processing.commit_processed(self.db, work.claim, processed(work))
+            self._note_masked(work)
 
     async def ask_to_mask(self) -> None:
-        self.asked_to_mask = True
         await masking.ask(self.db, self.hand.tenant_id, self.id, Rules())
+        self.asked_to_mask = True
 
     async def claim_mask(self) -> None:
         await self._claim(JobKind.MASK)
@@ -177,6 +176,9 @@ class Life:
                 assert one.video
             case Status.FAILED:
                 assert one.failure_code
+            case Status.UPLOADING if one.is_open:
+                assert JobKind.CLOSE in live
+                assert one.video or live & {JobKind.VIDEO_DEADLINE, JobKind.VERIFY_VIDEO}
             case Status.UPLOADING:
                 assert JobKind.VIDEO_DEADLINE in live
                 assert one.tape_name or JobKind.PROCESS in live
@@ -196,14 +198,19 @@ class Life:
         assert kept == named - {None}
 
         async with self.db.autocommit() as connection:
-            is_open = (
+            is_wanted = (
                 await connection.execute(text("SELECT EXISTS (SELECT FROM mask_request)"))
             ).scalar_one()
-        if is_open:
-            assert JobKind.PROCESS in live or await job_of(self.db, self.id, JobKind.MASK)
+        if is_wanted:
+            must_wait = one.is_open or one.held_at or JobKind.PROCESS in live
+            assert must_wait or await job_of(self.db, self.id, JobKind.MASK)
         elif self.asked_to_mask:
             assert one.tape_name in self.masked_tapes
             assert await self._payload() in (b"", MASKED)
+
+    def _note_masked(self, processed_: Work) -> None:
+        if self.read_masked[processed_.claim.id]:
+            self.masked_tapes.add(processed_.objects[ObjectKind.TAPE])
 
     async def _payload(self) -> bytes:
         return b"".join([chunk async for chunk in payload.chunks(self.db, self.id, 0)])

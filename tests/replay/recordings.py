@@ -19,6 +19,8 @@ META = b'{"type":4,"data":{"href":"https://app.example.com/login","width":1280,"
 SNAPSHOT = b'{"type":2,"data":{"node":{"type":0,"childNodes":[],"id":1},"initialOffset":{"left":0,"top":0}},"timestamp":%d}'
 SCROLL = b'{"type":3,"data":{"source":3,"id":1,"x":0,"y":%d},"timestamp":%d}'
 
+LARGE_NODES = 280_000
+
 
 @dataclass(frozen=True)
 class Stored:
@@ -141,3 +143,18 @@ recordings = st.lists(events(), min_size=1, max_size=30)
 def time_of(event: bytes) -> float:
     """An event's time by Python's own reader."""
     return float(json.loads(event)["timestamp"])
+
+
+def large_snapshot() -> bytes:
+    """A snapshot of LARGE_NODES nodes in 19 MB."""
+    cell = (
+        b'{"type":2,"tagName":"div","attributes":{"class":"cell c1","style":"left: %dpx"},"childNodes":['
+        b'{"type":3,"textContent":"cell %d","id":2},{"type":2,"tagName":"b","attributes":{},"childNodes":['
+        b'{"type":3,"textContent":"x%d","id":3}],"id":4}],"id":5}'
+    )
+    cells = b",".join(cell % (i, i, i) for i in range((LARGE_NODES - 2) // 4))
+    html = b'{"type":2,"tagName":"html","attributes":{},"childNodes":[%b],"id":1}' % cells
+    return (
+        b'{"type":2,"data":{"node":{"type":0,"childNodes":[%b],"id":0},"initialOffset":{"left":0,"top":0}},"timestamp":%d}'
+        % (html, START_MS)
+    )

@@ -14,6 +14,20 @@ from replay.relations.values import Number, dump, parse_slowly
 
 _TABLES = {table.row: table for table in TABLES}
 
+SQL_TYPES = {
+    Kind.KEY: "bigint",
+    Kind.INTEGER: "bigint",
+    Kind.DOUBLE: "double precision",
+    Kind.TEXT: "text",
+    Kind.FLAG: "boolean",
+    Kind.NAME: "text",
+    Kind.JSON: "jsonb",
+    Kind.INTEGERS: "bigint[]",
+    Kind.TEXTS: "text[]",
+    Kind.REST: "text",
+}
+"""What the columns of each kind are in Postgres."""
+
 
 def exact(text: bytes) -> Any:
     """A JSON value by Python's own reader, its numbers by value and sign, however they are written."""

@@ -188,7 +188,7 @@ def test_the_index_is_known_only_after_the_tape() -> None:
 @given(st.lists(values, min_size=1))
 def test_logs_survive_byte_for_byte(logs: list[bytes]) -> None:
     console = [b'{"level":"log","args":[%b]}' % value for value in logs]
-    network = [b'{"url":%b}' % value for value in logs]
+    network = [b'{"body":%b}' % value for value in logs]
     info = b'{"browser":%b}' % logs[0]
     done = planned(
         [META % 1],

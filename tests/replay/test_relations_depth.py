@@ -10,14 +10,13 @@ import pytest
 
 from replay.relations import decompose, recompose
 from replay.relations.nodes import SerializedNode
-from tests.replay.recordings import MIB
+from tests.replay.recordings import LARGE_NODES, MIB, large_snapshot
 from tests.replay.rows import same, there_and_back
 
 DEPTH = 20_000
 SNAPSHOT = b'{"type":2,"data":{"node":%b,"initialOffset":{"left":0,"top":0}},"timestamp":1795290301968}'
 CUSTOM = b'{"type":5,"data":{"tag":"deep","payload":%b},"timestamp":1795290301968}'
 DIV = b'{"type":2,"tagName":"div","id":1,"attributes":{},"childNodes":['
-LARGE_NODES = 280_000
 
 
 def nested(begin: bytes, end: bytes) -> bytes:
@@ -46,20 +45,6 @@ def test_a_deep_document_is_rows_all_the_way_down() -> None:
     rows = list(decompose(0, DEEP["document"]))
     assert sum(isinstance(row, SerializedNode) for row in rows) == DEPTH
     assert not any(getattr(row, "rest", None) for row in rows)
-
-
-def large_snapshot() -> bytes:
-    """A snapshot of LARGE_NODES nodes in 19 MB."""
-    cell = (
-        b'{"type":2,"tagName":"div","attributes":{"class":"cell c1","style":"left: %dpx"},"childNodes":['
-        b'{"type":3,"textContent":"cell %d","id":2},{"type":2,"tagName":"b","attributes":{},"childNodes":['
-        b'{"type":3,"textContent":"x%d","id":3}],"id":4}],"id":5}'
-    )
-    cells = b",".join(cell % (i, i, i) for i in range((LARGE_NODES - 2) // 4))
-    return SNAPSHOT % (
-        b'{"type":0,"childNodes":[{"type":2,"tagName":"html","attributes":{},"childNodes":[%b],"id":1}],"id":0}'
-        % cells
-    )
 
 
 def test_a_large_snapshot_comes_back() -> None:

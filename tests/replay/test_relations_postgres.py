@@ -10,23 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from replay.relations import TABLES, Row, decompose, recompose
-from replay.relations.columns import Kind, Table
-from tests.replay.rows import exact
+from replay.relations.columns import Table
+from tests.replay.rows import SQL_TYPES, exact
 from tests.replay.rrweb_events import events
 from tests.servers import Addresses
-
-TYPES = {
-    Kind.KEY: "bigint",
-    Kind.INTEGER: "bigint",
-    Kind.DOUBLE: "double precision",
-    Kind.TEXT: "text",
-    Kind.FLAG: "boolean",
-    Kind.NAME: "text",
-    Kind.JSON: "jsonb",
-    Kind.INTEGERS: "bigint[]",
-    Kind.TEXTS: "text[]",
-    Kind.REST: "text",
-}
 
 
 @settings(max_examples=5)
@@ -60,12 +47,11 @@ async def _stored(url: str, rows: Iterable[Row]) -> list[Row]:
 
 def _create(table: Table) -> str:
     columns = ", ".join(
-        f'"{column.name}" {TYPES[column.kind]}{"" if column.nullable else " NOT NULL"}'
+        f'"{column.name}" {SQL_TYPES[column.kind]}{"" if column.nullable else " NOT NULL"}'
         for column in table.columns
     )
     key = ", ".join(f'"{name}"' for name in table.key)
-    unique = f", UNIQUE NULLS NOT DISTINCT ({key})" if key else ""  # a replay is one row
-    return f"CREATE TEMPORARY TABLE {table.name} ({columns}{unique})"
+    return f"CREATE TEMPORARY TABLE {table.name} ({columns}, UNIQUE NULLS NOT DISTINCT ({key}))"
 
 
 def _rows(table: Table, records: Sequence[Any]) -> list[Row]:

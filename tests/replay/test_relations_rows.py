@@ -5,12 +5,11 @@ from typing import Any
 
 import pytest
 
-from replay.relations import TABLES, Replay, Row, decompose, log_rows, replay_row
+from replay.relations import TABLES, Row, decompose, log_rows
 from replay.relations.columns import Kind
-from tests.replay.rows import through_postgres
 
-# API.md, part B.
-API_TABLES = """replay, event, meta_event, full_snapshot_event, serialized_node, serialized_node_child,
+# API.md, part B, but for `replay` (`models.recording`).
+API_TABLES = """event, meta_event, full_snapshot_event, serialized_node, serialized_node_child,
 serialized_node_attribute, incremental_snapshot_event, mutation_data, text_mutation, attribute_mutation,
 attribute_mutation_entry, style_om_value, style_om_value_entry, removed_node_mutation, added_node_mutation, mousemove_data,
 mouse_position, mouse_interaction_data, scroll_data, viewport_resize_data, input_data, media_interaction_data,
@@ -44,7 +43,7 @@ def test_there_is_a_table_for_each_that_the_api_names() -> None:
 def test_every_table_has_a_comment_and_every_place_is_part_of_the_key() -> None:
     for table in TABLES:
         assert table.comment
-        assert table.key[:1] == (() if table.name == "replay" else ("event_no",))
+        assert table.key[:1] == ("event_no",)
         assert all(column.kind is not Kind.NAME or column.names for column in table.columns)
 
 
@@ -210,14 +209,3 @@ def test_missing_and_null_are_told_apart() -> None:
         if "next_id" in row._fields  # type: ignore[attr-defined]
     ]
     assert [row.rest for row in added] == ['[{},["nextId","node"]]', '[{"parentId":null},["node"]]']  # type: ignore[attr-defined]
-
-
-def test_what_a_client_says_of_itself_counts_before_what_others_know() -> None:
-    nothing = Replay(*[None] * len(Replay._fields))
-    known = nothing._replace(html_hash="0" * 64, ip="192.0.2.1", viewport_width=1280, viewport_height=720)
-    said = b'{"browser":{"name":"Chrome","version":"120"},"os":{"name":"W","more":1},"device":{"type":"desktop"},"ip":"192.168.1.100"}'
-    row = replay_row(said, known)
-    assert through_postgres([row]) == [row]
-    assert (row.browser_name, row.browser_version, row.device_type) == ("Chrome", "120", "desktop")
-    assert (row.ip, row.viewport_width, row.html_hash) == ("192.168.1.100", 1280, "0" * 64)
-    assert (row.os_name, row.rest) == (None, '{"os":{"name":"W","more":1}}')

@@ -7,7 +7,6 @@ from uuid import UUID
 from sqlalchemy import text
 
 from models.db import Database
-from models.rows import MODELS
 from replay.relations import TABLES, Row, log_of, recompose
 from replay.relations.columns import Column, Kind
 from replay.relations.logs import ConsoleLog, NetworkRequest
@@ -22,8 +21,6 @@ async def rows(db: Database, replay_id: UUID) -> list[Row]:
     found: list[Row] = []
     async with db.autocommit() as connection:
         for table in TABLES:
-            if table.name not in MODELS:
-                continue
             columns = ", ".join(map(_selected, table.columns))
             wanted = text(f"SELECT {columns} FROM {table.name} WHERE replay_id = :id")
             result = await connection.execute(wanted, {"id": replay_id})

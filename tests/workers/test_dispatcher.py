@@ -10,10 +10,10 @@ from uuid import uuid4
 from sqlalchemy import func, text
 from sqlalchemy.dialects.postgresql import insert
 
-from models import deletion, lifecycle
+from models import deletion, ledger, lifecycle
 from models.db import Database
 from models.doorbell import Listener
-from models.job import JobState
+from models.job import JobKind, JobState, Priority
 from models.object import ObjectKind, ObjectState, StoredObject
 from settings import Settings
 from storage.open import open_storage
@@ -37,6 +37,14 @@ async def dispatching(config: Settings, tools: Tools) -> AsyncIterator[None]:
         with contextlib.suppress(asyncio.CancelledError):
             await running
         await listener.close()
+
+
+async def due(db: Database, hand: Deckhand, priority: Priority, how_many: int) -> None:
+    """Jobs `relate` that are due."""
+    for _ in range(how_many):
+        whose = {"tenant_id": hand.tenant_id, "recording_id": await accepted(db, hand)}
+        async with db.transaction() as session:
+            await ledger.add(session, JobKind.RELATE, **whose, priority=priority)
 
 
 async def expired_object(db: Database, name: str, *, age_s: float) -> None:
@@ -146,3 +154,17 @@ async def test_a_purge_waits_for_an_object_that_is_not_deleted(
     assert job
     assert job.state is JobState.DUE
     assert await count(database, "job WHERE due_at > now() + interval '1 minute'") == 1
+
+
+async def test_what_is_asked_for_in_bulk_leaves_room_in_the_queue(
+    config: Settings, tools: Tools, database: Database, hand: Deckhand
+) -> None:
+    rung = "job WHERE kind = 'relate' AND ring_at > now()"
+    await due(database, hand, Priority.IN_BULK, 4)
+    async with dispatching(config.model_copy(update={"ring_window": 32, "ring_again_s": 60}), tools):
+        while await count(database, rung) < 2:
+            await asyncio.sleep(0.02)
+        await due(database, hand, Priority.AWAITED, 30)
+        while await count(database, f"{rung} AND priority = 0") < 30:
+            await asyncio.sleep(0.02)
+    assert await count(database, rung) == 32

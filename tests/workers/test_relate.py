@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import os
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from models import deletion, ledger, lifecycle, masking, relating
-from models.job import JobKind
+from models.job import JobKind, Priority
 from models.ledger import ClaimLost
 from models.lifecycle import Work
 from models.masking import Progress
@@ -24,10 +25,13 @@ from replay.index import Index
 from replay.plan import BadRecording
 from replay.privacy import Rules
 from replay.relations.columns import Table
+from settings import Settings
 from tests.factories import Deckhand, accepted, events, job_of, upload
 from tests.models.steps import claimed, found, settle
+from tests.replay.recordings import LARGE_NODES, META, START_MS, envelope, large_snapshot
 from tests.replay.rows import same
-from tests.workers import rows
+from tests.workers import alone, rows
+from tests.workers.inspections import on_linux
 from workers.failures import failure_of
 from workers.mask import mask
 from workers.process import process
@@ -121,6 +125,22 @@ async def test_memory_holds_a_part_of_a_recording_and_never_all_its_rows(
     assert peak_bytes < 25_000_000
 
 
+@on_linux
+async def test_a_snapshot_of_hundreds_of_thousands_of_nodes_has_room_in_a_small_worker(
+    tools: Tools, hand: Deckhand, config: Settings
+) -> None:
+    id_ = await processed(tools, hand, envelope([META % (START_MS - 1), large_snapshot()]))
+    environment = {
+        "DATABASE_URL": config.database_url,
+        "REDIS_URL": config.redis_url,
+        "STORAGE_URL": f"{config.storage_url}/objects",
+        "TAPEDECK_SECRET_KEY": config.secret_key,
+    }
+    peak = await alone.peak_bytes(await work_on(tools, id_), os.environ | environment)
+    assert await count(tools) > 2 * LARGE_NODES
+    assert peak < 600_000_000
+
+
 async def test_a_replay_is_ready_once_its_rows_are_there(tools: Tools, hand: Deckhand) -> None:
     id_ = await processed(tools, hand)
     assert (await found(tools.db, id_)).status is Status.PROCESSING
@@ -158,11 +178,11 @@ async def test_what_a_recording_is_not_ready_without_goes_before_what_was_asked_
     asked = await processed(tools, hand, source=Source.UPLOAD)
     await relating.ask(tools.db, hand.tenant_id, asked)
     waiting = await processed(tools, hand)
-    jobs = [await job_of(tools.db, id_, JobKind.RELATE) for id_ in (waiting, asked)]
-    for job in jobs:
+    for id_, priority in ((waiting, Priority.AWAITED), (asked, Priority.IN_BULK)):
+        job = await job_of(tools.db, id_, JobKind.RELATE)
+        assert job
         async with tools.db.transaction() as session:
-            assert job
-            assert await ledger.ring(session, JobKind.RELATE, room=1, again_s=60) == [job.id]
+            assert await ledger.ring(session, JobKind.RELATE, priority, room=9, again_s=60) == [job.id]
 
 
 async def test_a_second_run_replaces(tools: Tools, hand: Deckhand) -> None:
@@ -232,6 +252,24 @@ async def test_a_worker_that_froze_while_it_copied_holds_nobody_up(
     with pytest.raises(Exception):  # noqa: B017, PT011  # its session has ended
         await stuck
     assert all_same(await rows.events(tools.db, id_), await tape(tools, id_))
+
+
+async def test_a_recording_is_locked_by_nobody_while_its_rows_are_copied(
+    tools: Tools, hand: Deckhand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id_ = await related(tools, hand)  # so that there are rows to replace
+    await relating.ask(tools.db, hand.tenant_id, id_)
+    locked = []
+
+    async def lock_it() -> None:
+        async with tools.db.transaction() as session:
+            for table in ("recording", "job", "replay"):
+                wanted = f"SELECT count(*) FROM (SELECT 1 FROM {table} FOR UPDATE NOWAIT) AS one"
+                locked.append((await session.execute(text(wanted))).scalar_one())
+
+    await on_first_copy(monkeypatch, lock_it, after=True)
+    await relate(await work_on(tools, id_), tools)
+    assert locked == [1, 1, 1]
 
 
 async def test_a_job_that_is_cancelled_leaves_nothing(
