@@ -176,4 +176,4 @@ def _say_what_is_there(label: str, upload: LiveUpload) -> None:
 
 
 def _say_finishing() -> None:
-    terminal.say("sending what is there, then the recording ends; Ctrl-C again leaves at once")
+    terminal.say_in_between("sending what is there, then the recording ends; Ctrl-C again leaves at once")
