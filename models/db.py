@@ -73,6 +73,9 @@ class Database:
                     "tcp_keepalives_idle": "10",
                     "tcp_keepalives_interval": "5",
                     "tcp_keepalives_count": "3",
+                    # A connection plans a statement once. What it plans while a table is small it goes on doing when the
+                    # table has grown, until the next ANALYZE: each row that we look for is to be found by an index.
+                    "enable_seqscan": "off",
                     "timezone": "UTC",
                 },
             },

@@ -68,7 +68,7 @@ def _json_in(text: str) -> Raw | None:
         if _ESCAPING_SURROGATE.search(text):
             return None
         value = text.encode("utf-8", "backslashreplace")
-    if value.count(b"[") + value.count(b"{") > DEPTH_MAX and _depth(value) > DEPTH_MAX:
+    if len(value) > DEPTH_MAX < value.count(b"[") + value.count(b"{") and _depth(value) > DEPTH_MAX:
         return None
     try:
         return surrogates.decode(_raw, value)

@@ -57,10 +57,10 @@ async def test_without_a_video_there_is_nowhere_to_put_one(videos: Videos, field
     assert (await videos.api.get(f"{path}/video")).json()["code"] == "video_not_found"
 
 
-async def test_events_may_be_empty_only_when_a_video_follows(api: httpx.AsyncClient) -> None:
+async def test_events_may_be_empty_only_when_a_video_or_chunks_follow(api: httpx.AsyncClient) -> None:
     assert (await api.post(PATH, content=upload([], has_video=True))).status_code == 201
+    assert (await api.post(PATH, content=upload([], open=True))).status_code == 201
     assert (await refusal(api, upload([])))["errors"][0]["field"] == "events"
-    assert (await refusal(api, upload([], open=True)))["errors"][0]["field"] == "open"
 
 
 @pytest.mark.parametrize(

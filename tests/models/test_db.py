@@ -1,4 +1,5 @@
-"""What a connection promises: a process that freezes, wherever it does, lets go of its locks; a lost one is replaced."""
+"""What a connection promises: a process that freezes, wherever it does, lets go of its locks; a lost one is replaced; a row is
+found by an index."""
 
 import asyncio
 
@@ -98,3 +99,16 @@ async def test_a_bulk_has_time_limits_of_its_own_and_leaves_none_behind(database
             assert [await driver.fetchval(f"SHOW {name}") for name in names] == [*3 * ["3s"], "1500ms"]
     finally:
         await db.close()
+
+
+async def test_a_statement_that_is_planned_while_a_table_is_small_stays_fast(
+    database: Database, hand: Deckhand
+) -> None:
+    await accepted(database, hand)
+    async with database.driver() as connection:
+        await connection.execute("ANALYZE recording")  # it fits a page: reading it all would cost least
+        await connection.execute("SET plan_cache_mode = force_generic_plan")
+        await connection.execute("PREPARE it (uuid) AS SELECT FROM recording WHERE id = $1")
+        plan = await connection.fetch(f"EXPLAIN EXECUTE it ('{hand.tenant_id}')")
+        await connection.execute("DEALLOCATE it; RESET plan_cache_mode")
+    assert "Seq Scan" not in " ".join(row[0] for row in plan)
