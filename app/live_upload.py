@@ -17,13 +17,14 @@ from replay.envelope import NAME_MAX
 
 
 class LiveUpload:
-    """Opens a recording with the first events, and appends what follows, each event once. `on_open` hears of each recording.
+    """Opens a recording with the first events, and appends what follows, each event once. `on_open` hears of each recording,
+    and whether another one came before it.
 
     `ids`: the recordings so far, of which only the last one may be open. `events`, `chunks`: what the deck has.
     """
 
     def __init__(
-        self, client: Client, name: str | None, project_id: UUID | None, on_open: Callable[[UUID], None]
+        self, client: Client, name: str | None, project_id: UUID | None, on_open: Callable[[UUID, bool], None]
     ) -> None:
         self._client = client
         self._members = {"name": name and name[:NAME_MAX], "project_id": project_id}
@@ -56,7 +57,7 @@ class LiveUpload:
         upload = Upload(zstandard.compress(body, ZSTD_LEVEL), len(body), 0, f"follow-{uuid4()}")
         self.ids.append(self._client.create(upload, lambda _: None).id)
         self._seq = 0
-        self._on_open(self.ids[-1])
+        self._on_open(self.ids[-1], len(self.ids) > 1)
 
     def _append(self, events: Sequence[bytes]) -> None:
         chunk = b'{"seq":%d,"events":[%b]}' % (self._seq, b",".join(events))

@@ -19,7 +19,10 @@ class Stop:
 
 @contextmanager
 def stop_on_signals(on_stop: Callable[[], None]) -> Iterator[Stop]:
-    """Within, the first signal sets the Stop and calls `on_stop`, and the second does what it always does."""
+    """Within, the first signal sets the Stop and calls `on_stop`, and the second does what it always does.
+
+    `on_stop` is called in the middle of anything, the writing of a line included.
+    """
     read_end, write_end = os.pipe()
     stop = Stop(read_end)
 

@@ -76,7 +76,7 @@ async def _stacks(servers: Addresses, folder: Path, options: Options) -> AsyncIt
         floor = running_server("benchmarks.accept_servers", "floor", url, payload, path=accept_servers.PATH)
         contenders = []
         for who, role, server in (
-            ("Tapedeck", Role.OURS, _web(deck)),
+            ("Tapedeck", Role.OURS, web_of(deck)),
             ("FastAPI, execute", Role.USUAL, await stack.enter_async_context(each)),
             ("FastAPI, add_all", Role.USUAL, await stack.enter_async_context(together)),
             ("one INSERT", Role.FLOOR, await stack.enter_async_context(floor)),
@@ -102,7 +102,7 @@ async def _long_sessions(servers: Addresses, folder: Path, options: Options) -> 
     looked_at = 10 if options.quick else LOOKED_AT
     grown = 20 if options.quick else LONG - looked_at
     async with running_deck(servers, "web", database="ingest_long") as deck:
-        sender = Sender(deck, _web(deck), folder, options)
+        sender = Sender(deck, web_of(deck), folder, options)
         await sender.send_once("long", 0, grown)
         ends, fresh = count(grown, looked_at), count()
 
@@ -132,7 +132,7 @@ async def _many_sessions(servers: Addresses, folder: Path, options: Options) -> 
         senders = {}
         for name in ("ingest_full", "ingest_empty"):
             deck = await stack.enter_async_context(running_deck(servers, "web", "dispatcher", database=name))
-            senders[name] = Sender(deck, _web(deck), folder, options)
+            senders[name] = Sender(deck, web_of(deck), folder, options)
             if name == "ingest_full":
                 await _execute(deck.database_url, OPEN, sessions)
                 await _execute(deck.database_url, "CHECKPOINT")
@@ -150,8 +150,11 @@ async def _many_sessions(servers: Addresses, folder: Path, options: Options) -> 
 class Sender:
     """The client, and a server that it sends to."""
 
-    def __init__(self, deck: Deck, server: Server, folder: Path, options: Options) -> None:
+    def __init__(
+        self, deck: Deck, server: Server, folder: Path, options: Options, connections: int = CONNECTIONS
+    ) -> None:
         self._server = server
+        self._connections = connections
         self._request = folder / str(server.port)
         self._request.write_bytes(post(server.path, deck.keys.ingest_key, template()))
         self._seconds = 0.2 if options.quick else SECONDS
@@ -168,11 +171,14 @@ class Sender:
     async def _send(
         self, seconds: float, sessions: str, first: int, end: int, *, once: bool = False
     ) -> Figures:
-        load = Load(self._server.port, str(self._request), CONNECTIONS, seconds, sessions, first, end, once)
+        load = Load(
+            self._server.port, str(self._request), self._connections, seconds, sessions, first, end, once
+        )
         return await under_load(self._server, "benchmarks.ingest_load", load)
 
 
-def _web(deck: Deck) -> Server:
+def web_of(deck: Deck) -> Server:
+    """The door of a deck."""
     return Server(int(deck.url.rpartition(":")[2]), deck.pids("web"), PATH)
 
 

@@ -4,15 +4,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID
 
 from rich.console import Console
-from rich.status import Status
 from rich.text import Text
 
-from app.answers import Refused, Unreachable
 from app.client import API, Client
 from app.commands import describe, sent, terminal
 from app.event_lines import EventLines
@@ -46,23 +45,19 @@ def follow(client: Client, what: Following, on_error: Callable[[Exit], None]) ->
     """
     label, console = sent.label(what.file), terminal.stderr()
     default = None if what.file == sent.STDIN else Path(what.file).name.encode(errors="replace").decode()
-    upload = LiveUpload(client, what.name or default, what.project_id, lambda id_: _opened(client, what, id_))
+    upload = LiveUpload(client, what.name or default, what.project_id, partial(_opened, client, what))
     lines = EventLines(lambda told: terminal.say(f"{label}: {told}"))
     with stop_on_signals(_say_finishing) as stop, _source(what.file, stop) as source:
         try:
-            with _status(console, label) as status:
+            with console.status(Text(f"{label}: waiting for events")) as status:
                 _send_all(source, lines, upload, what.idle_s, lambda: status.update(_progress(label, upload)))
-        except (Refused, Unreachable):
-            if upload.ids:
-                has = (
-                    f"{upload.ids[-1]} has {_counts(upload)}, and is closed when nothing comes for some time"
-                )
-                terminal.say(f"{label}: {has}")
-            raise
         except BadFile as error:
             if not upload.ids:
                 raise
             on_error(error)
+        except BaseException:
+            _say_what_is_there(label, upload)
+            raise
         upload.finish()
     if not upload.ids:
         raise NoRecording("no events in it")
@@ -139,12 +134,13 @@ def _source(file: str, stop: Stop) -> Iterator[Growing]:
         raise BadFile(error.strerror or str(error)) from None
 
 
-def _opened(client: Client, what: Following, recording_id: UUID) -> None:
+def _opened(client: Client, what: Following, recording_id: UUID, goes_on: bool) -> None:
     if what.as_json:
         opened = {"id": str(recording_id), "status": "uploading"}
         terminal.write_json({"file": what.file, "replayed": False} | opened)
     else:
-        terminal.say(f"{sent.label(what.file)} goes to {client.url}{API}/{recording_id}")
+        goes = "goes on, since the deck closed that recording, in" if goes_on else "goes to"
+        terminal.say(f"{sent.label(what.file)} {goes} {client.url}{API}/{recording_id}")
 
 
 def _outcome(
@@ -165,10 +161,6 @@ def _outcome(
         raise
 
 
-def _status(console: Console, label: str) -> Status:
-    return console.status(Text(f"{label}: waiting for events"))
-
-
 def _progress(label: str, upload: LiveUpload) -> Text:
     return Text(f"{label}: {_counts(upload)} sent; Ctrl-C ends the recording")
 
@@ -177,5 +169,11 @@ def _counts(upload: LiveUpload) -> str:
     return f"{describe.plural(upload.events, 'event')} in {describe.plural(upload.chunks, 'chunk')}"
 
 
+def _say_what_is_there(label: str, upload: LiveUpload) -> None:
+    if upload.ids:
+        has = f"{upload.ids[-1]} has {_counts(upload)}, and is closed when nothing comes for some time"
+        terminal.say(f"{label}: {has}")
+
+
 def _say_finishing() -> None:
-    terminal.say("sending what is there, then the recording ends; Ctrl-C again leaves at once")
+    terminal.say_in_between("sending what is there, then the recording ends; Ctrl-C again leaves at once")

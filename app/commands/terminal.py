@@ -3,8 +3,10 @@
 Names, URLs and messages come from recordings, which strangers made: nothing of them may steer the terminal.
 """
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -84,6 +86,12 @@ def write(chunks: Iterable[bytes]) -> None:
 def say(message: str) -> None:
     """One line on standard error."""
     typer.echo(f"tapedeck: {safe(message)}", err=True)
+
+
+def say_in_between(message: str) -> None:
+    """The same from a signal handler, which may have interrupted the writing of another line: around all buffers."""
+    with suppress(OSError):
+        os.write(2, f"tapedeck: {safe(message)}\n".encode())
 
 
 def say_waiting(reason: str, seconds: float) -> None:

@@ -60,10 +60,11 @@ class Visitor:
         count: int = await self.page.evaluate("sdk.tries")
         return count
 
-    async def leave(self) -> list[dict[str, Any]]:
-        """Go elsewhere. Returns what the SDK has recorded until then."""
+    async def leave(self, *, at_once: bool = False) -> list[dict[str, Any]]:
+        """Go elsewhere, `at_once` or when the batch that is under way was answered. Returns what the SDK has recorded."""
         await self.page.evaluate("sdk.stopRecording()")
-        await self.page.wait_for_function("!sdk.underWay")
+        if not at_once:
+            await self.page.wait_for_function("!sdk.underWay")
         recorded: list[dict[str, Any]] = json.loads(await self.page.evaluate("JSON.stringify(sdk.recorded)"))
         await self.page.goto("about:blank")
         await self.page.close()
@@ -153,3 +154,27 @@ async def test_batches_that_got_no_answer_are_sent_again_and_nothing_is_doubled(
         assert found["events"]["received"] == found["events"]["stored"] == len(recorded) + 1
         await has_every_event_once(client, found, recorded, shop)
         assert await only(client, SESSION) == found
+
+
+async def test_a_page_that_is_left_while_a_batch_is_under_way(
+    browser: BrowserContext, shop: str, deck: Deck
+) -> None:
+    await mask_nothing(deck.database_url)
+    async with line() as between, deck.client() as client:
+        between.port_there = urlsplit(deck.url).port or 0
+        visitor = Visitor(await browser.new_page(), between.url, deck.keys.ingest_key)
+        between.withheld.append(f"POST {INGEST}")  # the deck gets it, the page still waits to hear so
+        await visitor.enter(shop)
+        await between.has_stalled.wait()
+        await visitor.order()
+        recorded = await visitor.leave(at_once=True)
+        open_one = await only(client, SESSION)
+        while (
+            "visibility_change" not in (await client.get(f"/api/v1/recordings/{open_one['id']}/events")).text
+        ):
+            await asyncio.sleep(0.05)
+        # Nobody could say that it was the last batch.
+        assert (await client.post(f"/api/v1/recordings/{open_one['id']}/finish")).status_code == 202
+        found = await ready(client)
+        assert found["events"]["received"] == found["events"]["stored"]
+        await has_every_event_once(client, found, recorded, shop)

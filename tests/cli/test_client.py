@@ -10,6 +10,7 @@ import zstandard
 
 from app.client import Client, Refused, Unreachable
 from app.embedded.places import free_port
+from app.live_upload import LiveUpload
 from app.recording_file import Upload
 from tests.cli.scripted import LOST, Answer, serving
 
@@ -96,6 +97,7 @@ def test_a_deck_that_is_not_there_yet_is_waited_for() -> None:
     ("busy", "reason"),
     [
         (problem(429, "rate_limited", "Slow down.", Retry_After="0"), "Slow down."),
+        (problem(408, "request_timeout", "The body stopped.", Retry_After="0"), "The body stopped."),
         (problem(503, "overloaded", "Too much at once.", Retry_After="0"), "Too much at once."),
         (Answer(503, {"Retry-After": "Sat, 02 May 2020 10:00:00 GMT"}), "503 Service Unavailable"),
         (problem(409, "idempotency_in_progress", "Still at it.", Retry_After="0"), "Still at it."),
@@ -157,6 +159,31 @@ def test_a_no_is_one_line_that_names_the_field_and_the_way_out(
     assert caught.value.code == code
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_chunk_that_got_no_answer_is_sent_again_as_it_was(waits: Waits) -> None:
+    opened: list[tuple[UUID, bool]] = []
+    busy = problem(503, "overloaded", "Too much at once.", Retry_After="0")
+    with (
+        serving(CREATED, LOST, busy, Answer(202), Answer(202)) as (url, asked),
+        connect(url, waits) as client,
+    ):
+        upload = LiveUpload(client, "live", None, lambda *what: opened.append(what))
+        upload.send([b'{"type":4}', b'{"type":2}'])
+        upload.send([b'{"type":3}'])
+    assert (opened, upload.ids, upload.events, upload.chunks) == ([(ID, False)], [ID], 3, 2)
+    first, *again, second = [zstandard.decompress(request.body) for request in asked[1:]]
+    assert again == [first, first]
+    assert first == b'{"seq":0,"events":[{"type":4},{"type":2}]}'
+    assert second == b'{"seq":1,"events":[{"type":3}]}'
+
+
+def test_a_fresh_recording_that_takes_nothing_is_not_followed_by_another(waits: Waits) -> None:
+    closed = problem(409, "recording_closed", "This recording takes no more chunks.")
+    with serving(CREATED, closed) as (url, asked), connect(url, waits) as client:
+        with pytest.raises(Refused, match="no more chunks"):
+            LiveUpload(client, None, None, lambda *_: None).send([b"{}"])
+        assert len(asked) == 2
 
 
 def test_following_ends_with_the_terminal_status(waits: Waits) -> None:

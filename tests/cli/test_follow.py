@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import COMMAND, Said, Tapedeck
+from tests.cli.scripted import Answer, serving
+from tests.cli.test_client import CREATED, problem
 from tests.deck import Deck
 from tests.deck.recording import outcome
 from tests.factories import events
@@ -31,6 +33,7 @@ class Follower:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
         self._first = b""
+        self._heard = b""
 
     async def opened(self) -> str:
         """Wait until it has opened a recording; its id."""
@@ -38,6 +41,11 @@ class Follower:
         self._first += (latest := await self._process.stdout.readline())
         found: str = json.loads(latest)["id"]
         return found
+
+    async def heard(self, words: bytes) -> None:
+        """Wait until it says this on standard error."""
+        assert self._process.stderr
+        self._heard += await self._process.stderr.readuntil(words)
 
     def write(self, data: bytes) -> None:
         assert self._process.stdin
@@ -50,7 +58,7 @@ class Follower:
         """Close its standard input, wait for its end."""
         out, err = await self._process.communicate(b"")
         assert self._process.returncode is not None
-        return Said(self._process.returncode, self._first + out, err.decode())
+        return Said(self._process.returncode, self._first + out, (self._heard + err).decode())
 
     def kill(self) -> None:
         if self._process.returncode is None:
@@ -222,6 +230,25 @@ async def test_a_restart_of_the_deck_costs_no_event(
     assert said.status == 0, said.err
     assert said.lines[-1]["events"]["received"] == len(MADE)
     await has_events(deck, recording_id, MADE)
+
+
+async def test_the_second_ctrl_c_leaves_at_once(tmp_path: Path) -> None:
+    growing = tmp_path / "tape.ndjson"
+    growing.write_bytes(line(MADE[0]))
+    busy = problem(503, "overloaded", "Too much at once.", Retry_After="600")
+    with serving(CREATED, Answer(202), busy) as (url, _):
+        tapedeck = Tapedeck(tmp_path, TAPEDECK_URL=url, TAPEDECK_API_KEY="tdk_x")
+        async with following(tapedeck, growing) as follower:
+            recording_id = await follower.opened()
+            with growing.open("ab") as file:
+                file.write(line(MADE[1]))
+            await follower.heard(b"trying again in 600.0 s\n")
+            follower.signal()
+            await follower.heard(b"Ctrl-C again leaves at once\n")
+            follower.signal()
+            said = await follower.end()
+    assert said.status == 130
+    assert f"{recording_id} has 1 event in 1 chunk, and is closed when" in said.err
 
 
 async def test_what_the_deck_closes_goes_on_in_another_recording(

@@ -45,7 +45,7 @@ class Sdk {
     const headers = { "Content-Type": "application/json", "X-SeeStack-Key": this.key };
     try {
       const answer = await fetch(this.url, { method: "POST", headers, body, ...more });
-      return answer.status !== 429 && answer.status < 500;
+      return ![408, 429].includes(answer.status) && answer.status < 500;
     } catch {
       return false;
     }
