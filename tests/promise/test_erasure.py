@@ -10,8 +10,10 @@ import pytest
 from models import administration
 from models.db import Database
 from models.job import JobKind
+from tests.api.live import batch, only
 from tests.gcs_emulator import Emulator
 from tests.promise.dust import IN_A_HURRY, LARGE, nothing_left_over, running, send, settled
+from tests.promise.sessions import send_until_taken
 from tests.promise.test_promise import MakeDeck, objects_of
 from tests.promise.test_video import LONG, announce
 from tests.promise.test_video import send as send_video
@@ -59,14 +61,19 @@ async def test_an_erasure_ends_in_a_certificate_whatever_is_at_work_and_whoever_
         await running(deck.database_url, JobKind.VERIFY_VIDEO)
         at_work = [await send(client, LARGE) for _ in range(2)]
         await running(deck.database_url)
+        await send_until_taken(client, batch(0))
+        still_open = (await only(client))["id"]
         subject = await my_user(client, held)
         both = await asyncio.gather(erase(client, **subject), erase(client, **subject))
         deck.kill("worker")
         deck.kill("dispatcher")
         later = await send(client)
+        await send_until_taken(
+            client, batch(1, final=True)
+        )  # to the open one if nobody came by yet, else to another
         await deck.start("worker", "dispatcher")
         first, second = [await certified(client, where) for where in both]
-        gone = {*ready, awaited, verifying, *at_work}
+        gone = {*ready, awaited, verifying, *at_work, still_open}
         assert {one["id"] for one in first["certificate"]["recordings"]} == gone
         assert {one["id"] for one in second["certificate"]["recordings"]} <= gone
         assert first["on_hold"] == second["on_hold"] == [held]
