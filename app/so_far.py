@@ -30,15 +30,18 @@ async def tape_so_far(services: Services, tenant_id: UUID, recording_id: UUID) -
     """The tape of all that has come. None: it is not open any more. Raises ApiError."""
     try:
         with services.budget.hold() as hold:
-            hold.take(size := await live.size_of(services.db, recording_id))
-            async with services.planning:
+            async with services.planning:  # looked at when it is our turn: batches come meanwhile
+                hold.take(size := await live.size_of(services.db, recording_id))
                 batches = await payload.load(services.db, recording_id)
                 kept = await masking.kept(services.db, tenant_id, recording_id)
                 if kept is None:
                     raise not_found()
                 if not kept.recording.is_open:  # then what was loaded may lack what `process` has removed
                     return None
-                return await asyncio.to_thread(_tape, batches, masker_of(kept.privacy), 2 * size)
+                max_bytes = max(
+                    services.limits.max_events_bytes, 2 * size
+                )  # as `process`: packed events are small
+                return await asyncio.to_thread(_tape, batches, masker_of(kept.privacy), max_bytes)
     except OverBudget:
         detail = "Too many bytes are in flight; try again soon."
         raise ApiError(Code.OVERLOADED, detail, headers={"Retry-After": str(RETRY_SOON_S)}) from None
@@ -47,6 +50,8 @@ async def tape_so_far(services: Services, tenant_id: UUID, recording_id: UUID) -
 def _tape(batches: dict[int, list[bytes]], masker: Masker, max_bytes: int) -> SoFar:
     try:
         planned = plan(batches.values(), Claims(), masker=masker, max_bytes=max_bytes)
-    except BadRecording:  # none of the events is valid yet
+    except BadRecording as bad:
+        if bad.code != "no_valid_events":
+            raise
         planned = plan((), Claims(video=True), max_bytes=max_bytes)
     return SoFar(b"".join(planned.tape()), planned.index, b"".join(planned.sidecar()))

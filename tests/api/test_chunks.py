@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import zlib
 from typing import Any
 from uuid import uuid4
 
@@ -79,6 +80,19 @@ async def test_what_came_with_the_opening_is_first(api: httpx.AsyncClient, proce
     await finish(api, id_)
     await process_it(id_)
     assert await events_of(api, id_) == MADE
+
+
+async def test_packed_events_are_seen_before_the_recording_is_closed(
+    api: httpx.AsyncClient, process_it: Process
+) -> None:
+    id_ = await opened(api)
+    snapshot = MADE[1] | {"data": MADE[1]["data"] | {"again": ["much the same"] * 10_000}}
+    await append(api, id_, 0, [zlib.compress(json.dumps(snapshot | {"v": "v1"}).encode()).decode("latin-1")])
+    so_far = await events_of(api, id_)
+    assert [one["timestamp"] for one in so_far] == [MADE[1]["timestamp"]]
+    await finish(api, id_)
+    await process_it(id_)
+    assert await events_of(api, id_) == so_far
 
 
 async def test_a_chunk_comes_once(api: httpx.AsyncClient, process_it: Process) -> None:
