@@ -20,7 +20,8 @@ from models.recording import Source
 from models.tenancy import Scope
 from replay.live import Batch
 
-PATH = "/ingest/v1/replay"
+ROOT = "/ingest/"
+PATH = f"{ROOT}v1/replay"
 MEDIA_TYPES = ("", "application/json", "text/plain")
 TRIES = 5  # between two looks at a session others may have opened and closed it
 

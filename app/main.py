@@ -152,7 +152,7 @@ def _answer(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     path = request.scope["path"].rstrip("/")
     if path == save_replay.PATH:
         return message_errors.answer(request, error)
-    if path == ingest.PATH:
+    if path.startswith(ingest.ROOT):
         return ingest_errors.answer(request, error)
     return errors.answer(request, error)
 

@@ -152,6 +152,23 @@ async def test_one_bad_event_refuses_the_batch(ingest: httpx.AsyncClient, api: h
     assert await recordings(api) == []
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", INGEST, 405, "METHOD_NOT_ALLOWED"),
+        ("DELETE", f"{INGEST}/", 405, "METHOD_NOT_ALLOWED"),
+        ("POST", f"{INGEST}/more", 404, "NOT_FOUND"),
+        ("POST", "/ingest/v2/replay", 404, "NOT_FOUND"),
+    ],
+)
+async def test_what_there_is_not_is_told_in_the_same_form(
+    anyone: httpx.AsyncClient, method: str, path: str, status: int, code: str
+) -> None:
+    answer = await anyone.request(method, path)
+    assert answer.status_code == status
+    failed(answer, code)
+
+
 async def test_a_body_may_be_too_large(serve: Serve, hand: Deckhand) -> None:
     async with serve(max_body_bytes=1000).client(hand.keys.ingest_key) as client:
         answer = await client.post(INGEST, json=batch(*range(100)))
