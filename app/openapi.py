@@ -74,8 +74,11 @@ INGEST = operation(
     content={JSON: shown(received=examples.INGESTED)},
     body=RequestBody(
         required=True,
-        description="May come as text/plain, and with Content-Encoding gzip, deflate or zstd.",
-        content={JSON: shown(BATCH, batch=examples.BATCH)},
+        description="May come with Content-Encoding gzip, deflate or zstd.",
+        content={
+            JSON: shown(BATCH, batch=examples.BATCH),
+            "text/plain": shown(Schema(type=OpenAPIType.STRING, description="The same, for beacons.")),
+        },
     ),
 )
 APPEND = operation(

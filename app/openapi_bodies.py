@@ -3,6 +3,7 @@
 from litestar.openapi.spec import Schema
 from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
 
+from replay import live
 from replay.envelope import NAME_MAX, SAFE_INTEGER
 from replay.privacy import PATTERN_MAX, RULES_MAX
 
@@ -31,13 +32,17 @@ def array(items: Schema, description: str) -> Schema:
     return Schema(type=OpenAPIType.ARRAY, items=items, description=description)
 
 
+def named(longest: int) -> Schema:
+    return Schema(type=OpenAPIType.STRING, min_length=1, max_length=longest, description="Not blank.")
+
+
 BATCH = Schema(
     type=OpenAPIType.OBJECT,
     required=["fingerprint", "sessionId", "events"],
     description="Unknown fields are ignored.",
     properties={
-        "fingerprint": Schema(type=OpenAPIType.STRING, max_length=200, description="Not blank."),
-        "sessionId": Schema(type=OpenAPIType.STRING, max_length=200, description="Not blank."),
+        "fingerprint": named(live.NAME_MAX),
+        "sessionId": named(live.NAME_MAX),
         "events": Schema(
             type=OpenAPIType.ARRAY,
             min_items=1,
@@ -45,10 +50,15 @@ BATCH = Schema(
                 type=OpenAPIType.OBJECT,
                 required=["eventType", "eventData", "timestampMillis"],
                 properties={
-                    "eventType": Schema(type=OpenAPIType.STRING, max_length=100, description="Not blank."),
+                    "eventType": named(live.TYPE_MAX),
                     "eventData": Schema(type=OpenAPIType.STRING, description="JSON, by convention."),
                     "url": STRING,
-                    "timestampMillis": COUNT,
+                    "timestampMillis": Schema(
+                        type=OpenAPIType.INTEGER,
+                        minimum=0,
+                        maximum=live.TIME_MAX,
+                        description="Unix milliseconds.",
+                    ),
                 },
             ),
         ),
@@ -61,9 +71,10 @@ CHUNK = Schema(
     description="Unknown fields are ignored.",
     properties={
         "seq": COUNT,
-        "events": array(
-            Schema(one_of=[EVENT, Schema(type=OpenAPIType.STRING, description="A packed event.")]),
-            "Not empty.",
+        "events": Schema(
+            type=OpenAPIType.ARRAY,
+            min_items=1,
+            items=Schema(one_of=[EVENT, Schema(type=OpenAPIType.STRING, description="A packed event.")]),
         ),
         "console_logs": array(OBJECT, "Kept as they are."),
         "network_logs": array(OBJECT, "Kept as they are."),
@@ -100,7 +111,7 @@ UPLOAD = Schema(
             "A video follows: the answer says where to PUT it, and confirm-video that it is there."
         ),
         "has_audio": flag("Whether the video has sound."),
-        "open": flag("Not supported yet."),
+        "open": flag("More events follow, in chunks (`…/events`), until `…/finish`."),
         "console_logs": array(OBJECT, "As the page's console had them."),
         "network_logs": array(OBJECT, "Requests that the page made."),
         "client_info": OBJECT,
