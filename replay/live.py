@@ -8,7 +8,7 @@ into while they are planned, but for their becoming rrweb events (`replay.live_e
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Annotated, NamedTuple
 
 import msgspec
@@ -19,12 +19,12 @@ from replay.envelope import BadEnvelope
 from replay.events import LAST_TIME_MS
 from replay.faults import NULL, Fault, Members, Misfit, is_blank, is_missing, refusal
 from replay.live_event import RRWEB, custom_event, rrweb_event, text_of
+from replay.moment import EPOCH, moment
 
 NAME_MAX = 200  # characters of `fingerprint` and `sessionId`
 TYPE_MAX = 100
 TIME_MAX = int(LAST_TIME_MS)
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STRING = ord('"')
 
 
@@ -81,7 +81,7 @@ def _live_batch(sent: _Sent) -> LiveBatch:
     fingerprint, session_id = _name(sent.fingerprint, NAME_MAX), _name(sent.sessionId, NAME_MAX)
     if any(surrogates.storable(name) != name for name in (fingerprint, session_id)):
         raise Misfit
-    started_at = _moment(min([event.timestampMillis for event in sent.events]))
+    started_at = moment(min([event.timestampMillis for event in sent.events]))
     envelope = bytearray(b'{"started_at":"%b","open":true,"events":[' % _iso(started_at))
     for event in sent.events:
         envelope += _rrweb(event)
@@ -110,15 +110,8 @@ def _text(value: Raw) -> str:
     return text_of(value)
 
 
-def _moment(ms: int) -> datetime | None:
-    try:
-        return _EPOCH + timedelta(milliseconds=ms)
-    except OverflowError:
-        return None
-
-
-def _iso(moment: datetime | None) -> bytes:
-    return (moment or _EPOCH).isoformat().encode()
+def _iso(began: datetime | None) -> bytes:
+    return (began or EPOCH).isoformat().encode()
 
 
 def _faults(sent: Members) -> Iterator[Fault]:
