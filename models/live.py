@@ -4,7 +4,8 @@
 
 A batch is appended under a shared lock of the recording's row, which it never updates, so that any number come at once;
 closing locks it for itself, so that every batch is either in the tape or was told that it came too late. The job `close`
-looks when the session may have been idle for long enough, and comes back while it has not.
+looks when the session may have been idle for long enough, and comes back while it has not. If it looks late, the deck was
+away, and nobody could send anything: clients get a while to come back, once.
 """
 
 from dataclasses import dataclass
@@ -18,12 +19,14 @@ from sqlmodel import col
 
 from models import ledger, lifecycle
 from models.db import Database, Statement
-from models.job import JobKind
+from models.job import Job, JobKind
 from models.ledger import Claim, ClaimLost
 from models.payload import cut
 from models.recording import Batch, Recording, Source, Status
 
 AT_ONCE = 16  # so many batches at the same moment are no surprise
+AWAY_S = 30  # a look that comes so late does because the deck was away, or at its limits
+RETURN_S = 300  # that clients have to come back then, or as long as they may be idle
 
 
 @dataclass(frozen=True)
@@ -230,7 +233,7 @@ async def commit_closed(db: Database, claim: Claim, terms: LiveTerms) -> float:
             raise ClaimLost
         await ledger.hold(session, claim)
         if recording.is_open:
-            wait_s = await _time_left_s(session, recording, terms)
+            wait_s = await _time_left_s(session, claim, recording, terms)
             if wait_s > 0:
                 await ledger.continue_later(session, claim, delay_s=wait_s)
                 return wait_s
@@ -239,16 +242,22 @@ async def commit_closed(db: Database, claim: Claim, terms: LiveTerms) -> float:
         return 0
 
 
-async def _time_left_s(session: AsyncSession, recording: Recording, terms: LiveTerms) -> float:
+async def _time_left_s(session: AsyncSession, claim: Claim, recording: Recording, terms: LiveTerms) -> float:
     """How long the recording may stay open if nothing more comes; not positive when its time is over."""
     now = func.clock_timestamp()
     newest = func.coalesce(func.max(col(Batch.received_at)), recording.created_at)
+    due_at = select(col(Job.due_at)).where(col(Job.id) == claim.job_id).scalar_subquery()
+    times = (now - newest, now - recording.created_at, now - due_at)
     wanted = select(
-        func.extract("epoch", now - newest),
-        func.extract("epoch", now - recording.created_at),
-        func.coalesce(func.sum(col(Batch.size)), 0),
+        *(func.extract("epoch", time) for time in times), func.coalesce(func.sum(col(Batch.size)), 0)
     ).where(col(Batch.recording_id) == recording.id)
-    idle_s, age_s, size = (await session.execute(wanted)).one()
+    *ages, size = (await session.execute(wanted)).one()
+    idle_s, age_s, late_s = map(float, ages)
     if size >= terms.max_bytes:
         return 0
-    return min(terms.idle_s - float(idle_s), terms.max_s - float(age_s))
+    idle_left_s = terms.idle_s - idle_s
+    # Planned for the end of its idle time, not for that of a return: nobody gets two.
+    is_first = idle_s - late_s < terms.idle_s + AWAY_S
+    if late_s >= AWAY_S and is_first:
+        idle_left_s = max(idle_left_s, min(terms.idle_s, RETURN_S))
+    return min(idle_left_s, terms.max_s - age_s)

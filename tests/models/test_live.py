@@ -260,6 +260,42 @@ async def test_the_job_looks_again_when_it_may_be_time(database: Database, hand:
     assert terms.first_look_s == 30
 
 
+async def late(db: Database, id_: UUID, *, idle_s: float, by_s: float) -> float:
+    """The job looks so late at what has been idle for so long. Returns what it answers."""
+    async with db.transaction() as session:
+        for statement in (
+            "UPDATE batch SET received_at = clock_timestamp() - make_interval(secs => :idle_s)",
+            "UPDATE job SET due_at = clock_timestamp() - make_interval(secs => :by_s)",
+        ):
+            await session.execute(text(statement), {"idle_s": idle_s, "by_s": by_s})
+    return await live.commit_closed(db, (await claimed(db, id_, JobKind.CLOSE)).claim, LIVE)
+
+
+async def test_an_outage_is_no_idleness(database: Database, hand: Deckhand) -> None:
+    id_ = await opened(database, hand)
+    assert 59 < await late(database, id_, idle_s=1000, by_s=940) <= LIVE.idle_s
+    assert (await append(database, hand, batch(1))) is not None  # a client comes back
+    assert 49 < await late(database, id_, idle_s=10, by_s=0) <= 50
+    assert await late(database, id_, idle_s=61, by_s=1) == 0
+    assert await status(database, id_) is Status.PROCESSING
+
+
+async def test_who_does_not_come_back_after_an_outage_is_waited_for_once(
+    database: Database, hand: Deckhand
+) -> None:
+    id_ = await opened(database, hand)
+    assert await late(database, id_, idle_s=100, by_s=40) > 0
+    assert await late(database, id_, idle_s=200, by_s=40) == 0
+    assert await status(database, id_) is Status.PROCESSING
+
+
+async def test_an_outage_makes_no_session_older_than_it_may_be(database: Database, hand: Deckhand) -> None:
+    id_ = await opened(database, hand)
+    async with database.transaction() as session:
+        await session.execute(text("UPDATE recording SET created_at = now() - interval '1 day'"))
+    assert await late(database, id_, idle_s=100, by_s=40) == 0
+
+
 async def test_a_chunk_comes_once_whoever_sends_it(database: Database, hand: Deckhand) -> None:
     id_ = await opened_in_chunks(database, hand)
 
