@@ -36,7 +36,7 @@ class _Custom(msgspec.Struct):
 
 _custom = msgspec.json.Decoder(_Custom)
 _object = msgspec.json.Decoder(dict[str, Raw])
-_list = msgspec.json.Decoder(list[dict[str, Raw]])
+_list = msgspec.json.Decoder(list[Raw])
 _value = msgspec.json.Decoder()
 
 
@@ -82,10 +82,13 @@ class LiveTally:
 
 
 def _requests(payload: Raw) -> list[dict[str, Raw]]:
+    """Those of which there are rows, too (`replay.relations.live`)."""
     request = decoded(_object, payload)
-    if request is None:
-        return decoded(_list, payload) or []
-    return decoded(_list, request.get(REQUESTS, _NULL)) or [request]
+    if request is not None and REQUESTS not in request:
+        return [request]
+    listed = payload if request is None else request[REQUESTS]
+    requests = (decoded(_object, one) for one in decoded(_list, listed) or ())
+    return [one for one in requests if one is not None]
 
 
 def _read(members: dict[str, Raw], names: tuple[str, ...]) -> Any:

@@ -70,8 +70,9 @@ def test_errors_are_counted_however_they_are_called() -> None:
         live("network_request", {"requests": [{"status": 0}, {"status": 200}, {"status": 500}]}),
         live("network_request", [{"status": 0}, 5]),
         live("network_request", [{"status": 0}]),
+        live("network_request", {"status": 500, "requests": []}),
     )  # fmt: skip
-    assert (done.console_errors, done.network_errors) == (5, 7)
+    assert (done.console_errors, done.network_errors) == (5, 8)
 
 
 def test_a_resize_tells_the_viewport_where_nothing_else_does() -> None:
