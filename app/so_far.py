@@ -38,9 +38,8 @@ async def tape_so_far(services: Services, tenant_id: UUID, recording_id: UUID) -
                     raise not_found()
                 if not kept.recording.is_open:  # then what was loaded may lack what `process` has removed
                     return None
-                max_bytes = max(
-                    services.limits.max_events_bytes, 2 * size
-                )  # as `process`: packed events are small
+                # As `process` has it: what is packed may be many times what came.
+                max_bytes = max(services.limits.max_events_bytes, 2 * size)
                 return await asyncio.to_thread(_tape, batches, masker_of(kept.privacy), max_bytes)
     except OverBudget:
         detail = "Too many bytes are in flight; try again soon."
