@@ -71,8 +71,8 @@ _RING = text(
         SELECT {_NEXT.format(after="ahead.tenant_id")}, place + 1 FROM ahead, bound
         WHERE ahead.tenant_id IS NOT NULL AND place < probes
     ), behind (tenant_id, place) AS (
-        SELECT {_NEXT.format(after=f"CAST('{NOBODY}' AS uuid)")}, (SELECT max(place) FROM ahead) + 1 FROM bound
-        WHERE (SELECT max(place) FROM ahead) < probes
+        SELECT {_NEXT.format(after=f"CAST('{NOBODY}' AS uuid)")}, (SELECT count(tenant_id) FROM ahead) + 1 FROM bound
+        WHERE room > 0 AND (SELECT count(tenant_id) FROM ahead) < probes
         UNION ALL
         SELECT {_NEXT.format(after="behind.tenant_id")}, place + 1 FROM behind, bound
         WHERE behind.tenant_id < CAST(:after AS uuid) AND place < probes
