@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.db import Database
 from models.job import AT_WORK, READY, WAITS, JobKind, Priority
-from models.queues import HELD_BACK
+from models.queues import HAND_BACK, HELD_BACK
 
 NOBODY = UUID(int=0)
 """Before the first tenant."""
@@ -112,8 +112,6 @@ _RING = text(
     """  # noqa: S608  # constants only
 )
 
-_HAND_BACK = text("UPDATE job SET ring_at = NULL WHERE id = :id AND state = 'due' AND ring_at > due_at")
-
 
 class ReadyKind(NamedTuple):
     """A kind that has jobs to ring for. So many may be at work at once, of all tenants and of each; 0: any number."""
@@ -174,5 +172,5 @@ async def ring(
 
 async def hand_back(db: Database, job_id: UUID) -> None:
     """A job that was rung for is not begun here: it is ready again at once."""
-    async with db.autocommit() as connection:
-        await connection.execute(_HAND_BACK, {"id": job_id})
+    async with db.driver() as connection:
+        await connection.execute(HAND_BACK, job_id)
