@@ -41,7 +41,9 @@ _READY_KINDS = text(
     f"""
     SELECT asked.kind, coalesce(queue.running_max, 0), coalesce(queue.tenant_running_max, :tenant_running_max)
     FROM unnest(CAST(:kinds AS text[])) AS asked (kind) LEFT JOIN queue ON queue.kind = asked.kind
-    CROSS JOIN LATERAL (SELECT FROM job WHERE job.kind = asked.kind AND {READY} LIMIT 1) AS job
+    CROSS JOIN LATERAL (
+        SELECT FROM job WHERE job.kind = asked.kind AND {READY} ORDER BY priority, tenant_id, due_at LIMIT 1
+    ) AS job
     WHERE NOT {HELD_BACK.format(kind="asked.kind")}
     """  # noqa: S608  # constants only
 )
