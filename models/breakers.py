@@ -20,13 +20,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field, SQLModel, col
 
 from models.columns import enum_type
 from models.db import Database
-from models.job import JobKind
+from models.job import Job, JobKind
 
 PROBE_S = 1.0
 PROBE_MAX_S = (
@@ -78,6 +78,15 @@ class Breaker(SQLModel, table=True):
     failures: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     probe_at: datetime | None = None
     probe_error: str | None = None
+
+
+HELD_BACK_SINCE = (
+    select(func.greatest(col(Breaker.opened_at), col(Job.due_at)))
+    .where(col(Breaker.dependency) == Dependency.STORAGE, col(Breaker.state) == BreakerState.OPEN)
+    .correlate(Job)
+    .scalar_subquery()
+)
+"""SQL: since when storage's breaker has held a job back; null when it is not open."""
 
 
 @dataclass(frozen=True)

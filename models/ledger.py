@@ -21,7 +21,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlmodel import col
 
-from models.breakers import Breaker, BreakerState, Dependency
+from models.breakers import HELD_BACK_SINCE
 from models.db import Database
 from models.ids import new_id
 from models.job import FinishedJob, Job, JobFields, JobKind, JobState, Priority
@@ -168,7 +168,11 @@ async def settle(
     None when the claim no longer holds. With `expired_only` the lease must be over: that is how the dispatcher takes back
     what a lost worker held.
     """
-    since = func.coalesce(col(Job.outage_since), *_waited_since(failure), func.clock_timestamp())
+    is_storage = failure.kind is FailureKind.AWAY and failure.code is FailureCode.STORAGE_UNAVAILABLE
+    held_back = (
+        [HELD_BACK_SINCE] if is_storage else []
+    )  # that is a part of its outage, though it was not tried
+    since = func.coalesce(col(Job.outage_since), *held_back, func.clock_timestamp())
     outage_s = func.extract("epoch", func.clock_timestamp() - since)
     held = select(Job, outage_s).where(col(Job.claim_id) == claim_id, col(Job.state) == JobState.RUNNING)
     if expired_only:
@@ -271,15 +275,6 @@ async def prune(session: AsyncSession, *, older_s: float, limit: int) -> int:
 async def forget(session: AsyncSession, recording_ids: Collection[UUID]) -> None:
     """Forget the finished jobs of these recordings."""
     await session.execute(delete(FinishedJob).where(col(FinishedJob.recording_id).in_(recording_ids)))
-
-
-def _waited_since(failure: Failure) -> list[Any]:
-    """Since when a breaker has held this job back, for that is a part of its outage, though it was not tried."""
-    if failure.kind is not FailureKind.AWAY or failure.code is not FailureCode.STORAGE_UNAVAILABLE:
-        return []
-    is_open = (col(Breaker.dependency) == Dependency.STORAGE) & (col(Breaker.state) == BreakerState.OPEN)
-    since = select(func.greatest(col(Breaker.opened_at), col(Job.due_at))).where(is_open)
-    return [since.correlate(Job).scalar_subquery()]
 
 
 def _due(delay_s: float) -> dict[str, Any]:

@@ -125,8 +125,7 @@ async def claim(
 ) -> Work | None:
     """Take hold of a due job: one statement. Its recording begins processing, and its objects may be put from now on.
 
-    None when it is not due (any more), or may not begin now (`models.queues`), or its recording was deleted: drop the
-    message.
+    None when it is not due (any more), may not begin (`models.queues`), or its recording was deleted: drop the message.
     """
     claim_id = new_id()
     puts = [(kind, put, object_name(put, "%1$s", "%2$s", claim_id)) for kind in JobKind for put in PUTS[kind]]
