@@ -20,8 +20,8 @@ from sqlalchemy import TextClause, text
 
 from benchmarks.deck import private_servers, process
 from benchmarks.harness import Comparison, Contender, Figures, Measure, Options, Role, Target
-from models import turns
-from models.db import Database
+from models import breakers, turns
+from models.db import BY_INDEX, Database
 from models.job import JobKind, Priority
 from models.turns import NOBODY
 from tests.deck import Deck
@@ -108,12 +108,10 @@ class Backlog:
         while rung < RUNG:
             async with self._db.transaction() as session:
                 await turns.ripen(session, limit=RUNG)
-                (ready,) = await turns.ready_kinds(session)
+                (wanted,) = await turns.ready(session)
             room = min(WINDOW, RUNG - rung)
             async with self._db.transaction() as session:
-                found = await turns.ring(
-                    session, ready, Priority.AWAITED, after=last, room=room, again_s=AGAIN_S
-                )
+                found = await turns.ring(session, wanted, after=last, room=room, again_s=AGAIN_S)
             rung += len(found.jobs)
             last = found.last or NOBODY
         ms = (time.perf_counter() - began) * 1000
@@ -134,6 +132,10 @@ class Backlog:
             "kind": JobKind.PROCESS.value,
             "kinds": [kind.value for kind in JobKind],
             "priority": int(Priority.AWAITED),
+            "priorities": [int(each) for each in Priority],
+            "dependencies": [each.value for each in breakers.Dependency],
+            "pause_s": breakers.PROBE_S,
+            "most_s": breakers.PROBE_MAX_S,
             "after": NOBODY,
             "room": WINDOW,
             "again_s": AGAIN_S,
@@ -141,7 +143,7 @@ class Backlog:
         }
         for limit in (0, 5):
             limits = {"running_max": limit * 10, "tenant_running_max": limit, "limited": limit > 0}
-            for statement in (turns._RIPEN, turns._READY_KINDS, turns._RING):
+            for statement in (turns._RIPEN, turns._READY, turns._RING, breakers._TAKE_PROBE):
                 for node in _nodes(await self._plan(statement, asked | limits, as_run=as_run)):
                     scanned = (node["Node Type"], node.get("Relation Name"))
                     assert scanned != ("Seq Scan", "job"), f"{statement.text} reads all jobs: {node}"
@@ -153,7 +155,7 @@ class Backlog:
         named = {name: values[name] for name in statement._bindparams}
         async with self._db.transaction() as session:
             if as_run:
-                await session.execute(turns._BY_INDEX)
+                await session.execute(BY_INDEX)
             plan = (await session.execute(explained, named)).scalar_one()
         (found,) = msgspec.json.decode(plan) if isinstance(plan, str) else plan
         whole: dict[str, Any] = found["Plan"]
