@@ -7,12 +7,14 @@ from sqlalchemy import Connection, pool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel import SQLModel
 
+import models.attempt
 import models.erasure
 import models.job
 import models.object
 import models.recording
 import models.rows
 import models.sign_in
+import models.status_change
 import models.tenancy  # noqa: F401  # importing a module declares its tables
 from models.db import async_url, connect
 

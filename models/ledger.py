@@ -21,6 +21,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlmodel import col
 
+from models import attempt
+from models.attempt import Outcome
 from models.db import Database
 from models.ids import new_id
 from models.job import FinishedJob, Job, JobFields, JobKind, JobState, Priority
@@ -197,6 +199,7 @@ async def continue_later(session: AsyncSession, claim: Claim, *, delay_s: float)
     )
     if (await _count(session, statement)) != 1:
         raise ClaimLost
+    await attempt.end(session, claim.job_id, Outcome.CONTINUED)
 
 
 async def settle(
@@ -255,6 +258,7 @@ async def settle(
         case Dead():
             after = {"state": JobState.DEAD, "finished_at": func.clock_timestamp()}
     await session.execute(update(Job).where(col(Job.id) == job.id).values(**spent, **after))
+    await attempt.end(session, job.id, Outcome(kind.value), kind=job.kind.value, failure=failure)
     return job.kind, verdict
 
 
@@ -313,12 +317,16 @@ async def prune(session: AsyncSession, *, older_s: float, limit: int) -> int:
         .where(col(FinishedJob.finished_at) < func.now() - timedelta(seconds=older_s))
         .limit(limit)
     )
-    return await _count(session, delete(FinishedJob).where(col(FinishedJob.id).in_(old)))
+    forgotten = delete(FinishedJob).where(col(FinishedJob.id).in_(old)).returning(col(FinishedJob.id))
+    ids = (await session.execute(forgotten)).scalars().all()
+    await attempt.forget(session, ids)
+    return len(ids)
 
 
 async def forget(session: AsyncSession, recording_ids: Collection[UUID]) -> None:
     """Forget the finished jobs of these recordings."""
     await session.execute(delete(FinishedJob).where(col(FinishedJob.recording_id).in_(recording_ids)))
+    await attempt.forget_of(session, recording_ids)
 
 
 async def _move_to_history(session: Session, which: str, value: UUID, state: JobState) -> int:
@@ -330,7 +338,9 @@ def _to_history(which: str) -> TextClause:
     columns = list(JobFields.model_fields)
     over = {"state": ":state", "finished_at": "clock_timestamp()"}
     return text(
-        f"WITH gone AS (DELETE FROM job WHERE {which} RETURNING *) "  # noqa: S608  # the caller's constant, no input
+        f"WITH gone AS (DELETE FROM job WHERE {which} RETURNING *), "  # noqa: S608  # the caller's constant, no input
+        "ended AS (UPDATE attempt SET ended_at = clock_timestamp(), outcome = :state FROM gone "
+        "WHERE attempt.job_id = gone.id AND ended_at IS NULL) "
         f"INSERT INTO job_history ({', '.join(columns)}) SELECT {', '.join(over.get(c, c) for c in columns)} FROM gone"
     )
 
