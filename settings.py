@@ -123,6 +123,9 @@ class Settings(BaseSettings):
         5, gt=0, description="a rung job that nobody claimed is rung again after this"
     )
     ring_window: int = Field(64, ge=1, description="messages in Redis per queue")
+    tenant_running_max: int = Field(
+        0, ge=0, description="jobs of one tenant and kind that run at once; 0: any number"
+    )
     poll_s: float = Field(1, gt=0, description="how often the dispatcher looks when nobody wakes it")
     put_deadline_s: float = Field(120, gt=0, description="how long one put to storage may take")
     cors_origins: Origins = ("*",)

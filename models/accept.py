@@ -67,10 +67,12 @@ def _statement(beside: str = "") -> Statement:
         INSERT INTO status_change (recording_id, at, status, why)
         SELECT accepted.id, now(), '{Status.UPLOADING}', '{Why.ACCEPTED}' FROM accepted
     ), owed AS (
-        INSERT INTO job (id, kind, tenant_id, recording_id, due_at)
+        INSERT INTO job (id, kind, tenant_id, recording_id, due_at, ring_at)
         SELECT CAST(:job_id AS uuid), CAST(:first_job AS text), accepted.tenant_id, accepted.id,
-               now() + make_interval(secs => CAST(:first_job_after_s AS double precision))
-        FROM accepted
+               due_at, CASE WHEN due_at > now() THEN due_at END
+        FROM accepted, LATERAL (
+            SELECT now() + make_interval(secs => CAST(:first_job_after_s AS double precision)) AS due_at
+        ) AS first_job
     ), awaited AS (
         INSERT INTO object (name, kind, state, recording_id, expires_at)
         SELECT CAST(:upload_name AS text), '{ObjectKind.UPLOAD}', '{ObjectState.LIVE}', accepted.id,
@@ -78,10 +80,11 @@ def _statement(beside: str = "") -> Statement:
         FROM accepted WHERE CAST(:upload_name AS text) IS NOT NULL
         RETURNING recording_id
     ), limited AS (
-        INSERT INTO job (id, kind, tenant_id, recording_id, due_at)
-        SELECT CAST(:deadline_id AS uuid), '{JobKind.VIDEO_DEADLINE}', accepted.tenant_id, accepted.id,
-               now() + make_interval(secs => CAST(:video_wait_s AS double precision))
-        FROM accepted JOIN awaited ON awaited.recording_id = accepted.id
+        INSERT INTO job (id, kind, tenant_id, recording_id, due_at, ring_at)
+        SELECT CAST(:deadline_id AS uuid), '{JobKind.VIDEO_DEADLINE}', accepted.tenant_id, accepted.id, due_at, due_at
+        FROM accepted JOIN awaited ON awaited.recording_id = accepted.id, LATERAL (
+            SELECT now() + make_interval(secs => CAST(:video_wait_s AS double precision)) AS due_at
+        ) AS deadline
     ) {beside}
     SELECT id FROM accepted
     """  # noqa: S608  # constants only

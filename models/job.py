@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import IntEnum, StrEnum
 from uuid import UUID
 
-from sqlalchemy import Index, SmallInteger, text
+from sqlalchemy import CheckConstraint, Index, SmallInteger, text
 from sqlmodel import Field, SQLModel
 
 from models.columns import enum_type
@@ -67,8 +67,18 @@ PUTS: dict[JobKind, tuple[ObjectKind, ...]] = {
 """The objects that a job of each kind will put: their rows are written with the claim."""
 
 
+READY = "state = 'due' AND ring_at IS NULL"
+WAITS = "state = 'due' AND ring_at IS NOT NULL"
+AT_WORK = "state = 'running' OR (state = 'due' AND ring_at > due_at)"
+"""SQL, each with an index: what to ring for; what waits for a time, and then is ready; what was rung for, or runs."""
+
+
 class JobFields(SQLModel):
-    """What is known of a job, live or over. `outage_since` is when what it needs went away."""
+    """What is known of a job, live or over.
+
+    `outage_since` is when what it needs went away. `ring_at`, of one that is due: nobody rings for it before that. It is
+    null when there is nothing to wait for, `due_at` itself while its time has not come, and later once it was rung for.
+    """
 
     id: UUID = Field(default_factory=new_id, primary_key=True)
     kind: JobKind = Field(sa_type=enum_type(JobKind))
@@ -96,7 +106,7 @@ class JobFields(SQLModel):
     error_code: str | None = None
     error: str | None = None
     due_at: datetime = Field(default=None, sa_column_kwargs={"server_default": text("now()")})
-    ring_at: datetime = Field(default=None, sa_column_kwargs={"server_default": text("now()")})
+    ring_at: datetime | None = None
     created_at: datetime = Field(default=None, sa_column_kwargs={"server_default": text("now()")})
     finished_at: datetime | None = None
 
@@ -106,7 +116,9 @@ class Job(JobFields, table=True):
 
     __tablename__ = "job"
     __table_args__ = (
-        Index("ix_job_due", "kind", "priority", "due_at", postgresql_where=text("state = 'due'")),
+        Index("ix_job_ready", "kind", "priority", "tenant_id", "due_at", postgresql_where=text(READY)),
+        Index("ix_job_waits", "ring_at", postgresql_where=text(WAITS)),
+        Index("ix_job_at_work", "kind", "tenant_id", postgresql_where=text(AT_WORK)),
         Index("ix_job_lease", "lease_until", postgresql_where=text("state = 'running'")),
         Index(
             "uq_job_live",
@@ -116,6 +128,7 @@ class Job(JobFields, table=True):
             postgresql_where=text("state IN ('due', 'running')"),
         ),
         Index("ix_job_recording_id", "recording_id"),
+        CheckConstraint(f"priority IN ({', '.join(str(int(each)) for each in Priority)})", name="priority"),
     )
 
 

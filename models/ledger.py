@@ -9,7 +9,7 @@ was frozen past its lease and thaws can change nothing.
 """
 
 import random
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -31,15 +31,8 @@ from models.retry import Again, Dead, Failure, FailureKind, History, Policy, dec
 Session: TypeAlias = AsyncSession | AsyncConnection
 
 FREE_OF_ATTEMPT = frozenset({FailureKind.AWAY, FailureKind.LOSS, FailureKind.STOPPED})
-NOT_RUNG = {"ring_at": func.now()}
+READY: dict[str, Any] = {"ring_at": None}  # to be rung for
 UNCLAIMED: dict[str, Any] = {"claim_id": None, "lease_until": None, "claimed_at": None, "worker": None}
-
-_KINDS_TO_RING = f"""
-    SELECT kind FROM unnest($1::text[]) AS asked (kind) WHERE EXISTS (
-        SELECT FROM job
-        WHERE job.kind = asked.kind AND state = '{JobState.DUE}' AND due_at <= now() AND ring_at <= now()
-    )
-"""  # noqa: S608  # constants only
 
 
 class ClaimLost(Exception):
@@ -69,11 +62,10 @@ async def add(
     priority: Priority = Priority.AWAITED,
 ) -> None:
     """Owe a recording a job, due after `delay_s`. Does nothing when a live one of this kind is there."""
-    due_at = func.now() + timedelta(seconds=delay_s)
     whose = {"tenant_id": tenant_id, "recording_id": recording_id}
     await session.execute(
         insert(Job)
-        .values(id=new_id(), kind=kind, state=JobState.DUE, due_at=due_at, priority=priority, **whose)
+        .values(id=new_id(), kind=kind, state=JobState.DUE, priority=priority, **_due(delay_s), **whose)
         .on_conflict_do_nothing(
             index_elements=["recording_id", "kind"], index_where=text("state IN ('due', 'running')")
         )
@@ -91,44 +83,6 @@ async def owe(
     """As `add`, due now; one that died before is tried again instead."""
     if not await revive(session, recording_id, kind):
         await add(session, kind, tenant_id=tenant_id, recording_id=recording_id, priority=priority)
-
-
-async def kinds_to_ring(db: Database) -> Sequence[JobKind]:
-    """The kinds of which `ring` would find jobs. One statement for all: what a dispatcher with nothing to do asks."""
-    async with db.driver() as connection:
-        found = await connection.fetch(_KINDS_TO_RING, [kind.value for kind in JobKind])
-    return [JobKind(row["kind"]) for row in found]
-
-
-async def ring(
-    session: AsyncSession, kind: JobKind, priority: Priority, *, room: int, again_s: float
-) -> Sequence[UUID]:
-    """Take up to `room` due jobs of this priority or a higher one that nobody rang for in the last `again_s` seconds: by
-    priority, the longest due first.
-
-    The caller commits, then sends their ids. A ring that is lost on the way is repeated.
-    """
-    due = (
-        select(col(Job.id))
-        .where(
-            col(Job.kind) == kind,
-            col(Job.priority) <= priority,
-            col(Job.state) == JobState.DUE,
-            col(Job.due_at) <= func.now(),
-            col(Job.ring_at) <= func.now(),
-        )
-        .order_by(col(Job.priority), col(Job.due_at))
-        .limit(room)
-        .with_for_update(skip_locked=True)
-        .cte("due")
-    )
-    rung = (
-        update(Job)
-        .where(col(Job.id) == due.c.id)
-        .values(ring_at=func.now() + timedelta(seconds=again_s))
-        .returning(col(Job.id))
-    )
-    return (await session.execute(rung)).scalars().all()
 
 
 async def renew(
@@ -188,13 +142,12 @@ async def continue_later(session: AsyncSession, claim: Claim, *, delay_s: float)
         .where(col(Job.claim_id) == claim.id, col(Job.state) == JobState.RUNNING)
         .values(
             state=JobState.DUE,
-            due_at=func.clock_timestamp() + timedelta(seconds=delay_s),
             attempts=0,
             losses=0,
             outages=0,
             outage_since=None,
             **UNCLAIMED,
-            **NOT_RUNG,
+            **_due(delay_s),
         )
     )
     if (await _count(session, statement)) != 1:
@@ -250,11 +203,7 @@ async def settle(
     }
     match verdict:
         case Again(delay_s):
-            after = {
-                "state": JobState.DUE,
-                "due_at": func.clock_timestamp() + timedelta(seconds=delay_s),
-                **NOT_RUNG,
-            }
+            after: dict[str, Any] = {"state": JobState.DUE, **_due(delay_s)}
         case Dead():
             after = {"state": JobState.DEAD, "finished_at": func.clock_timestamp()}
     await session.execute(update(Job).where(col(Job.id) == job.id).values(**spent, **after))
@@ -279,9 +228,10 @@ async def expired(session: AsyncSession, *, limit: int) -> list[tuple[UUID, UUID
 
 async def postpone(session: AsyncSession, recording_id: UUID, kind: JobKind, *, delay_s: float) -> None:
     """A job that is due, if there is one, is not due before `delay_s` seconds are over."""
-    later = func.greatest(col(Job.due_at), func.now() + timedelta(seconds=delay_s))
+    later = func.greatest(col(Job.due_at), func.statement_timestamp() + timedelta(seconds=delay_s))
     whose = (col(Job.recording_id) == recording_id) & (col(Job.kind) == kind)
-    await session.execute(update(Job).where(whose, col(Job.state) == JobState.DUE).values(due_at=later))
+    due = update(Job).where(whose, col(Job.state) == JobState.DUE)
+    await session.execute(due.values(due_at=later, ring_at=later))
 
 
 async def revive(session: AsyncSession, recording_id: UUID, kind: JobKind | None = None) -> int:
@@ -298,7 +248,7 @@ async def revive(session: AsyncSession, recording_id: UUID, kind: JobKind | None
             losses=0,
             outages=0,
             outage_since=None,
-            **NOT_RUNG,
+            **READY,
         )
     )
     return await _count(session, statement)
@@ -327,6 +277,12 @@ async def forget(session: AsyncSession, recording_ids: Collection[UUID]) -> None
     """Forget the finished jobs of these recordings."""
     await session.execute(delete(FinishedJob).where(col(FinishedJob.recording_id).in_(recording_ids)))
     await attempt.forget_of(session, recording_ids)
+
+
+def _due(delay_s: float) -> dict[str, Any]:
+    """When a job is due, and rung for: a moment, the same for both, or now."""
+    due_at = func.statement_timestamp() + timedelta(seconds=delay_s)
+    return {"due_at": due_at, "ring_at": due_at} if delay_s > 0 else {"due_at": due_at, **READY}
 
 
 async def _move_to_history(session: Session, which: str, value: UUID, state: JobState) -> int:

@@ -19,7 +19,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from models import ledger, mask_request, status_change
+from models import ledger, mask_request, queues, status_change
 from models.attempt import KEPT
 from models.db import Database, Statement
 from models.ids import new_id
@@ -79,11 +79,12 @@ def awaits_video(recording: Recording) -> bool:
 _CLAIM = Statement(
     f"""
     WITH asked AS (
-        SELECT kind, recording_id FROM job
-        WHERE id = :job_id AND state = '{JobState.DUE}' AND due_at <= clock_timestamp()
+        SELECT kind, tenant_id, recording_id, {queues.HAS_LIMIT} AS has_limit FROM job
+        WHERE id = :job_id AND state = '{JobState.DUE}' AND due_at <= clock_timestamp() AND {queues.MAY_BEGIN}
     ), locked AS (
         SELECT recording.id, recording.status FROM recording JOIN asked ON recording.id = asked.recording_id
-        WHERE recording.deleted_at IS NULL OR asked.kind = '{JobKind.PURGE}'
+        WHERE (recording.deleted_at IS NULL OR asked.kind = '{JobKind.PURGE}')
+          AND (NOT has_limit OR (CAST(:in_turn AS boolean) AND {queues.HAS_ROOM}))
         FOR UPDATE OF recording
     ), claimed AS (
         UPDATE job SET
@@ -119,17 +120,25 @@ _CLAIM = Statement(
         FROM claimed JOIN unnest(CAST(:job_kinds AS text[]), CAST(:kinds AS text[]), CAST(:names AS text[]))
              AS put (job_kind, kind, name) ON put.job_kind = claimed.kind
     )
-    SELECT id, kind, tenant_id, recording_id, attempts, losses FROM claimed
+    SELECT claimed.id, asked.kind, asked.tenant_id, asked.recording_id, attempts, losses, has_limit
+    FROM asked LEFT JOIN claimed ON true
     """  # noqa: S608  # constants only
 )
 
 
 async def claim(
-    db: Database, job_id: UUID, *, worker: str, lease_s: float, put_deadline_s: float
+    db: Database,
+    job_id: UUID,
+    *,
+    worker: str,
+    lease_s: float,
+    put_deadline_s: float,
+    tenant_running_max: int = 0,
 ) -> Work | None:
     """Take hold of a due job: one statement. Its recording begins processing, and its objects may be put from now on.
 
-    None when it is not due (any more), or its recording was deleted: drop the message.
+    None when it is not due (any more), or may not begin now (`models.queues`), or its recording was deleted: drop the
+    message.
     """
     claim_id = new_id()
     puts = [(kind, put, object_name(put, "%1$s", "%2$s", claim_id)) for kind in JobKind for put in PUTS[kind]]
@@ -143,10 +152,16 @@ async def claim(
         "job_kinds": job_kinds,
         "kinds": kinds,
         "names": names,
+        "tenant_running_max": tenant_running_max,
+        "in_turn": False,
     }
     async with db.driver() as connection:
         job = await _CLAIM.fetchrow(connection, values)
-    if job is None:
+        if job is not None and job["id"] is None and job["has_limit"]:
+            async with connection.transaction():
+                await queues.wait_for_turn(connection, job["kind"])
+                job = await _CLAIM.fetchrow(connection, values | {"in_turn": True})
+    if job is None or job["id"] is None:
         return None
     kind, tenant_id, recording_id = JobKind(job["kind"]), job["tenant_id"], job["recording_id"]
     claim = Claim(claim_id, job_id, kind, tenant_id, recording_id, job["attempts"], job["losses"])

@@ -1,8 +1,7 @@
 """The dispatcher: rings for due jobs, takes back lost ones, sweeps. `python -m workers.dispatcher` runs it.
 
-Postgres knows what is due; Redis only gets a bounded window of messages per queue, so that a backlog waits where
-nothing is lost. A ring that nobody answered is repeated, so a flushed Redis heals by itself. Two dispatchers can run
-at once: each takes other rows.
+Postgres knows what is due; Redis only gets a bounded window of messages per queue (`workers.ringer`). Two dispatchers can
+run at once: each takes other rows.
 """
 
 import asyncio
@@ -10,8 +9,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from uuid import UUID
+from collections.abc import Awaitable, Callable, Iterator
 
 import structlog
 from redis.exceptions import RedisError
@@ -21,24 +19,21 @@ import settings
 from models import deletion, ledger, lifecycle, sweep
 from models.db import UnsafeServer, is_away
 from models.doorbell import Listener
-from models.job import JobKind, Priority
 from settings import Settings, SettingsError
 from storage.protocol import StorageError
 from workers import erasures
-from workers.actors import message_for, redis_broker
 from workers.expired import delete_expired
 from workers.failures import LOST
+from workers.ringer import Ringer
 from workers.runner import policy_of
 from workers.tools import Tools, check_start, open_tools
 
 BATCH = 200
 PAYLOAD_BATCH = 10
 POOL_SIZE = 4
-BULK_SHARE = 16  # of a window, one in so many
 BUSY_PAUSE_S = 0.04  # shorter, and each look would refill a window by a few messages only
 HISTORY_S = 30 * 86400
 CANCEL_AGAIN_S = 1.0
-ALWAYS = 1_000_000
 
 log = structlog.get_logger()
 
@@ -50,8 +45,7 @@ class Dispatcher:
         self._settings = settings
         self._tools = tools
         self._listener = listener
-        # Each look at a queue's size also takes back what workers that died had fetched from it.
-        self._broker = redis_broker(settings.redis_url, [], maintenance_chance=ALWAYS)
+        self._ringer = Ringer(settings, tools.db)
         self._policy = policy_of(settings)
 
     async def run(self) -> None:
@@ -84,40 +78,13 @@ class Dispatcher:
         while True:
             busy = False
             with _going_on("ring"):
-                for kind in await ledger.kinds_to_ring(self._tools.db):
+                for ready in await self._ringer.look():
                     with _going_on("ring"):
-                        busy |= await self._ring(kind)
+                        busy |= await self._ringer.ring(ready)
             if busy:
                 await asyncio.sleep(BUSY_PAUSE_S)
             else:
                 await self._listener.wait(self._settings.poll_s)
-
-    async def _ring(self, kind: JobKind) -> bool:
-        """Fill this queue's window. True when jobs may be left that did not fit."""
-        size: int = await asyncio.to_thread(self._broker.do_qsize, kind.value)
-        are_left = False
-        for priority in Priority:
-            room = self._window(priority) - size
-            if room <= 0:
-                return True
-            async with self._tools.db.transaction() as session:
-                due = await ledger.ring(
-                    session, kind, priority, room=room, again_s=self._settings.ring_again_s
-                )
-            if due:
-                await asyncio.to_thread(self._enqueue, kind, due)
-            size += len(due)
-            are_left |= len(due) == room
-        return are_left
-
-    def _window(self, priority: Priority) -> int:
-        """Who is waited for comes behind what is in the queue already, so of what comes in bulk that is little."""
-        window = self._settings.ring_window
-        return window if priority is Priority.AWAITED else max(1, window // BULK_SHARE)
-
-    def _enqueue(self, kind: JobKind, due: Sequence[UUID]) -> None:
-        for job_id in due:
-            self._broker.enqueue(message_for(kind, job_id))
 
     async def _repeat(self, step: Callable[[], Awaitable[None]], pause_s: float) -> None:
         while True:

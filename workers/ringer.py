@@ -1,0 +1,72 @@
+"""The ringer: sends messages for jobs that are ready, so many that each queue's window is full.
+
+A backlog waits in Postgres, where nothing is lost and everybody's turn comes (`models.turns`). A ring that nobody
+answered is repeated, so a flushed Redis heals by itself.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from uuid import UUID
+
+from models import turns
+from models.db import Database
+from models.job import JobKind, Priority
+from models.turns import NOBODY, ReadyKind
+from settings import Settings
+from workers.actors import message_for, redis_broker
+
+BULK_SHARE = 16  # of a window, one in so many
+RIPE_AT_ONCE = 2000
+ALWAYS = 1_000_000
+
+
+class Ringer:
+    """Rings for what is ready, and remembers of each queue whose turn was last."""
+
+    def __init__(self, settings: Settings, db: Database) -> None:
+        self._settings = settings
+        self._db = db
+        # Each look at a queue's size also takes back what workers that died had fetched from it.
+        self._broker = redis_broker(settings.redis_url, [], maintenance_chance=ALWAYS)
+        self._last: dict[tuple[JobKind, Priority], UUID] = {}
+
+    async def look(self) -> Sequence[ReadyKind]:
+        """What there is to ring for."""
+        async with self._db.transaction() as session:
+            await turns.ripen(session, limit=RIPE_AT_ONCE)
+            return await turns.ready_kinds(session, tenant_running_max=self._settings.tenant_running_max)
+
+    async def ring(self, ready: ReadyKind) -> bool:
+        """Fill this queue's window. True when jobs may be left that did not fit, or are at a limit."""
+        kind = ready.kind
+        size: int = await asyncio.to_thread(self._broker.do_qsize, kind.value)
+        are_left = False
+        for priority in Priority:
+            room = self._window(priority) - size
+            if room <= 0:
+                return True
+            async with self._db.transaction() as session:
+                rung = await turns.ring(
+                    session,
+                    ready,
+                    priority,
+                    after=self._last.get((kind, priority), NOBODY),
+                    room=room,
+                    again_s=self._settings.ring_again_s,
+                )
+            if rung.last is not None:
+                self._last[kind, priority] = rung.last
+            if rung.jobs:
+                await asyncio.to_thread(self._enqueue, kind, rung.jobs)
+            size += len(rung.jobs)
+            are_left |= rung.more
+        return are_left
+
+    def _window(self, priority: Priority) -> int:
+        """Who is waited for comes behind what is in the queue already, so of what comes in bulk that is little."""
+        window = self._settings.ring_window
+        return window if priority is Priority.AWAITED else max(1, window // BULK_SHARE)
+
+    def _enqueue(self, kind: JobKind, due: Sequence[UUID]) -> None:
+        for job_id in due:
+            self._broker.enqueue(message_for(kind, job_id))
