@@ -16,7 +16,7 @@ from functools import cache
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import CursorResult, TextClause, delete, func, select, text, update
+from sqlalchemy import CursorResult, TextClause, delete, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlmodel import col
@@ -32,6 +32,7 @@ Session: TypeAlias = AsyncSession | AsyncConnection
 
 FREE_OF_ATTEMPT = frozenset({FailureKind.AWAY, FailureKind.LOSS, FailureKind.STOPPED})
 READY: dict[str, Any] = {"ring_at": None}  # to be rung for
+FRESH: dict[str, Any] = {"attempts": 0, "losses": 0, "outages": 0, "outage_since": None}
 UNCLAIMED: dict[str, Any] = {"claim_id": None, "lease_until": None, "claimed_at": None, "worker": None}
 
 
@@ -258,6 +259,18 @@ async def cancel(session: AsyncSession, recording_id: UUID, kind: JobKind | None
     """End a recording's jobs, of one kind or all, dead and running ones included: their last check will fail."""
     which = "recording_id = :value" + (f" AND kind = '{kind.value}'" if kind else "")
     await _move_to_history(session, which, recording_id, JobState.CANCELLED)
+
+
+async def cancel_one(session: AsyncSession, job_id: UUID) -> None:
+    """End one job."""
+    await _move_to_history(session, "id = :value", job_id, JobState.CANCELLED)
+
+
+async def hasten(session: AsyncSession, job_id: UUID) -> None:
+    """A job that waits for its time, or died, is due now, with fresh budgets."""
+    waits = or_(col(Job.state) == JobState.DEAD, col(Job.state) == JobState.DUE)
+    statement = update(Job).where(col(Job.id) == job_id, waits)
+    await session.execute(statement.values(state=JobState.DUE, finished_at=None, **FRESH, **_due(0)))
 
 
 async def prune(session: AsyncSession, *, older_s: float, limit: int) -> int:

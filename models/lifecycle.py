@@ -249,23 +249,29 @@ async def retry(db: Database, tenant_id: UUID, recording_id: UUID, *, video_wait
         recording = await lock(session, recording_id)
         if recording is None or recording.tenant_id != tenant_id:
             return None
-        if recording.status is not Status.FAILED:
-            raise NotFailed
-        payload = select(col(Payload.batch)).where(col(Payload.recording_id) == recording_id).limit(1)
-        if recording.tape_name is None and (await session.execute(payload)).first() is None:
+        return await retry_locked(session, recording, video_wait_s=video_wait_s)
+
+
+async def retry_locked(session: AsyncSession, recording: Recording, *, video_wait_s: float) -> Status:
+    """As `retry`, of a locked recording."""
+    recording_id, tenant_id = recording.id, recording.tenant_id
+    if recording.status is not Status.FAILED:
+        raise NotFailed
+    payload = select(col(Payload.batch)).where(col(Payload.recording_id) == recording_id).limit(1)
+    if recording.tape_name is None and (await session.execute(payload)).first() is None:
+        raise PayloadExpired
+    if not awaits_video(recording):
+        if recording.has_video and recording.video is None and recording.upload_name is None:
             raise PayloadExpired
-        if not awaits_video(recording):
-            if recording.has_video and recording.video is None and recording.upload_name is None:
-                raise PayloadExpired
-            return await resume(session, recording)
-        await ledger.add(
-            session,
-            JobKind.VIDEO_DEADLINE,
-            tenant_id=tenant_id,
-            recording_id=recording_id,
-            delay_s=video_wait_s,
-        )
         return await resume(session, recording)
+    await ledger.add(
+        session,
+        JobKind.VIDEO_DEADLINE,
+        tenant_id=tenant_id,
+        recording_id=recording_id,
+        delay_s=video_wait_s,
+    )
+    return await resume(session, recording)
 
 
 async def resume(
