@@ -50,6 +50,9 @@ _OUTCOME = text(
     """
 )
 _CLAIMS = text("SELECT claims FROM job WHERE id = :job")
+_REFILL = text(
+    "UPDATE job SET ring_at = NULL WHERE state = 'due' AND ring_at > due_at AND due_at <= now() RETURNING id"
+)
 _IS_LIVE = text("SELECT EXISTS (SELECT FROM job WHERE id = :job)")
 
 
@@ -97,6 +100,11 @@ async def apply(
     except (lifecycle.PayloadExpired, IntegrityError):  # or another job does the same meanwhile
         return False
     return True
+
+
+async def refill(session: AsyncSession) -> int:
+    """Everything that was rung for and not begun is to be rung for again. Returns how many: no more than Redis had room for."""
+    return len((await session.execute(_REFILL)).all())
 
 
 async def active(db: Database) -> Sequence[Action]:

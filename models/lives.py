@@ -5,6 +5,7 @@ Each query is bounded: by a page, by a window of time, and by a statement timeou
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -119,6 +120,13 @@ async def bounded(db: Database, limit_s: float = COST_LIMIT_S) -> AsyncIterator[
         if getattr(error.orig, "sqlstate", None) == _CUT_SHORT:
             raise TooCostly from None
         raise
+
+
+async def now(db: Database) -> datetime:
+    """What Postgres's clock says."""
+    async with db.autocommit() as connection:
+        moment: datetime = (await connection.execute(text("SELECT clock_timestamp()"))).scalar_one()
+        return moment
 
 
 async def life_of(db: Database, recording_id: UUID, *, limit: int = LIFE_MAX) -> Life | None:
