@@ -1,12 +1,14 @@
 """Circuit breakers: what a kind of job needs is away, so that trying would help nobody.
 
     closed ──a job could not reach it──▶ suspected ──a probe cannot either──▶ open ──a probe can──▶ closed
-       ▲                                     │
-       └───────────a probe can───────────────┘
+       ▲                                     │                                 ▲
+       ├───────────a probe can───────────────┘                                 │
+       └─────────────────────────────────────────────a probe cannot────────────┘
 
 Jobs only raise a suspicion: what one object or one slow answer does to one job stops no other. The dispatcher probes, at
-once and then again and again, and its probe alone opens and closes. While a breaker is open nobody rings for the kinds
-that need it, and a job that was rung for before is not begun: it stays due, and spends nothing.
+once when something is suspected, every few seconds while jobs run, again and again while it is open; and its probe alone
+opens and closes. While a breaker is open nobody rings for the kinds that need it, and a job that was rung for before is
+not begun: it stays due, and spends nothing.
 
 Nothing is held back for ever: once a breaker has been open for as long as an outage may last, jobs are tried again, and
 an outage that a job waited through counts against its outage deadline (`models.ledger.settle`). So each still ends.
@@ -27,7 +29,9 @@ from models.db import Database
 from models.job import JobKind
 
 PROBE_S = 1.0
-PROBE_MAX_S = 5.0  # work goes on soon after what it needs is back
+PROBE_MAX_S = (
+    5.0  # work goes on soon after what it needs is back; so often, too, while jobs run and nothing is wrong
+)
 REASON_CHARS = 300
 
 
@@ -96,9 +100,22 @@ _SUSPECT = text(
 # The next probe's time is set before this one: two dispatchers take turns, and one that dies is replaced.
 _TAKE_PROBE = text(
     """
-    UPDATE breaker SET probe_at = now() + make_interval(secs => least(:most_s, :pause_s * power(2, least(failures, 9))))
-    WHERE state <> 'closed' AND probe_at <= now()
-    RETURNING dependency
+    WITH busy AS (
+        SELECT EXISTS (SELECT FROM job WHERE state = 'running') AS yes
+    ), first AS (
+        INSERT INTO breaker (dependency, state, probe_at)
+        SELECT name, 'closed', now() + make_interval(secs => :most_s)
+        FROM unnest(CAST(:dependencies AS text[])) AS name, busy
+        WHERE busy.yes AND NOT EXISTS (SELECT FROM breaker WHERE dependency = name)
+        ON CONFLICT DO NOTHING RETURNING dependency
+    ), next AS (
+        UPDATE breaker SET probe_at = now() + make_interval(secs =>
+            CASE state WHEN 'closed' THEN :most_s ELSE least(:most_s, :pause_s * power(2, least(greatest(failures - 1, 0), 9))) END)
+        FROM busy
+        WHERE (state <> 'closed' OR busy.yes) AND (probe_at IS NULL OR probe_at <= now())
+        RETURNING dependency
+    )
+    SELECT dependency FROM first UNION ALL SELECT dependency FROM next
     """
 )
 _CLOSE = text(
@@ -116,7 +133,7 @@ _OPEN = text(
         opened_at = CASE before.state WHEN 'open' THEN before.opened_at ELSE now() END,
         held_until = CASE before.state WHEN 'open' THEN before.held_until
                      ELSE now() + make_interval(secs => :longest_s) END
-    FROM (SELECT * FROM breaker WHERE dependency = :dependency AND state <> 'closed' FOR UPDATE) AS before
+    FROM (SELECT * FROM breaker WHERE dependency = :dependency FOR UPDATE) AS before
     WHERE breaker.dependency = before.dependency
     RETURNING before.state, 0.0
     """
@@ -139,7 +156,8 @@ async def suspect(db: Database, dependency: Dependency, reason: str) -> None:
 async def take_probes(db: Database) -> Sequence[Dependency]:
     """What is to be probed now, by the caller alone."""
     async with db.autocommit() as connection:
-        due = await connection.execute(_TAKE_PROBE, {"pause_s": PROBE_S, "most_s": PROBE_MAX_S})
+        values = {"dependencies": [each.value for each in Dependency]}
+        due = await connection.execute(_TAKE_PROBE, values | {"pause_s": PROBE_S, "most_s": PROBE_MAX_S})
         return [Dependency(name) for name in due.scalars()]
 
 

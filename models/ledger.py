@@ -23,9 +23,11 @@ from sqlmodel import col
 
 from models import attempt
 from models.attempt import Outcome
+from models.breakers import Breaker, BreakerState, Dependency
 from models.db import Database
 from models.ids import new_id
 from models.job import FinishedJob, Job, JobFields, JobKind, JobState, Priority
+from models.recording import FailureCode
 from models.retry import Again, Dead, Failure, FailureKind, History, Policy, decide
 
 Session: TypeAlias = AsyncSession | AsyncConnection
@@ -170,7 +172,7 @@ async def settle(
     None when the claim no longer holds. With `expired_only` the lease must be over: that is how the dispatcher takes back
     what a lost worker held.
     """
-    since = func.coalesce(col(Job.outage_since), func.clock_timestamp())
+    since = func.coalesce(col(Job.outage_since), *_waited_since(failure), func.clock_timestamp())
     outage_s = func.extract("epoch", func.clock_timestamp() - since)
     held = select(Job, outage_s).where(col(Job.claim_id) == claim_id, col(Job.state) == JobState.RUNNING)
     if expired_only:
@@ -290,6 +292,15 @@ async def forget(session: AsyncSession, recording_ids: Collection[UUID]) -> None
     """Forget the finished jobs of these recordings."""
     await session.execute(delete(FinishedJob).where(col(FinishedJob.recording_id).in_(recording_ids)))
     await attempt.forget_of(session, recording_ids)
+
+
+def _waited_since(failure: Failure) -> list[Any]:
+    """Since when a breaker has held this job back, for that is a part of its outage, though it was not tried."""
+    if failure.kind is not FailureKind.AWAY or failure.code is not FailureCode.STORAGE_UNAVAILABLE:
+        return []
+    is_open = (col(Breaker.dependency) == Dependency.STORAGE) & (col(Breaker.state) == BreakerState.OPEN)
+    since = select(func.greatest(col(Breaker.opened_at), col(Job.due_at))).where(is_open)
+    return [since.correlate(Job).scalar_subquery()]
 
 
 def _due(delay_s: float) -> dict[str, Any]:

@@ -158,9 +158,7 @@ async def claim(
     async with db.driver() as connection:
         job = await _CLAIM.fetchrow(connection, values)
         if job is not None and job["id"] is None and job["has_limit"]:
-            async with connection.transaction():
-                await queues.wait_for_turn(connection, job["kind"])
-                job = await _CLAIM.fetchrow(connection, values | {"in_turn": True})
+            job = await queues.in_turn(connection, _CLAIM, values, job["kind"])
     if job is None or job["id"] is None:
         return None
     kind, tenant_id, recording_id = JobKind(job["kind"]), job["tenant_id"], job["recording_id"]

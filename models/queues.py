@@ -5,8 +5,9 @@ a job that was rung for before is not begun: it stays due. Jobs that run go on. 
 that who did it is written in the same transaction.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import asyncpg
 from sqlalchemy import func, select, update
@@ -16,6 +17,7 @@ from sqlmodel import Field, SQLModel, col
 
 from models.breakers import AWAY
 from models.columns import enum_type
+from models.db import Statement
 from models.job import JobKind
 
 HELD_BACK = f"""(
@@ -42,6 +44,10 @@ HAS_ROOM = f"""(
     FROM (SELECT {_ALL.format(kind="asked.kind")} AS running_max, {_TENANT.format(kind="asked.kind")} AS tenant_running_max) AS most
 )"""  # noqa: S608  # constants only
 """SQL: whether fewer jobs run than the limits of the queue of `asked` say, of all tenants and of its own."""
+
+
+HAND_BACK = "UPDATE job SET ring_at = NULL WHERE id = $1 AND state = 'due' AND ring_at > due_at"
+"""SQL: a job that was rung for is ready again."""
 
 
 class Queue(SQLModel, table=True):
@@ -96,6 +102,16 @@ async def limit(
     )
 
 
-async def wait_for_turn(connection: "asyncpg.Connection[asyncpg.Record]", kind: str) -> None:
-    """Until the transaction ends, nobody else begins a job of a kind that has limits: what is counted is true."""
-    await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('turn of ' || $1, 0))", kind)
+async def in_turn(
+    connection: "asyncpg.Connection[asyncpg.Record]", claim: Statement, values: Mapping[str, Any], kind: str
+) -> asyncpg.Record | None:
+    """Claim a job of a kind that has limits, while nobody else begins one of it: what is counted is true.
+
+    A job for which there is no room is ready again at once, and rung for when there is.
+    """
+    async with connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('turn of ' || $1, 0))", kind)
+        job = await claim.fetchrow(connection, {**values, "in_turn": True})
+        if job is None or job["id"] is None:
+            await connection.execute(HAND_BACK, values["job_id"])
+    return job

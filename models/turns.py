@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.db import Database
 from models.job import AT_WORK, READY, WAITS, JobKind, Priority
-from models.queues import HELD_BACK
+from models.queues import HAND_BACK, HELD_BACK
 
 NOBODY = UUID(int=0)
 """Before the first tenant."""
@@ -41,7 +41,9 @@ _READY_KINDS = text(
     f"""
     SELECT asked.kind, coalesce(queue.running_max, 0), coalesce(queue.tenant_running_max, :tenant_running_max)
     FROM unnest(CAST(:kinds AS text[])) AS asked (kind) LEFT JOIN queue ON queue.kind = asked.kind
-    CROSS JOIN LATERAL (SELECT FROM job WHERE job.kind = asked.kind AND {READY} LIMIT 1) AS job
+    CROSS JOIN LATERAL (
+        SELECT FROM job WHERE job.kind = asked.kind AND {READY} ORDER BY priority, tenant_id, due_at LIMIT 1
+    ) AS job
     WHERE NOT {HELD_BACK.format(kind="asked.kind")}
     """  # noqa: S608  # constants only
 )
@@ -71,8 +73,8 @@ _RING = text(
         SELECT {_NEXT.format(after="ahead.tenant_id")}, place + 1 FROM ahead, bound
         WHERE ahead.tenant_id IS NOT NULL AND place < probes
     ), behind (tenant_id, place) AS (
-        SELECT {_NEXT.format(after=f"CAST('{NOBODY}' AS uuid)")}, (SELECT max(place) FROM ahead) + 1 FROM bound
-        WHERE (SELECT max(place) FROM ahead) < probes
+        SELECT {_NEXT.format(after=f"CAST('{NOBODY}' AS uuid)")}, (SELECT count(tenant_id) FROM ahead) + 1 FROM bound
+        WHERE room > 0 AND (SELECT count(tenant_id) FROM ahead) < probes
         UNION ALL
         SELECT {_NEXT.format(after="behind.tenant_id")}, place + 1 FROM behind, bound
         WHERE behind.tenant_id < CAST(:after AS uuid) AND place < probes
@@ -111,8 +113,6 @@ _RING = text(
                OR EXISTS (SELECT FROM walked JOIN full_tenant USING (tenant_id))
     """  # noqa: S608  # constants only
 )
-
-_HAND_BACK = text("UPDATE job SET ring_at = NULL WHERE id = :id AND state = 'due' AND ring_at > due_at")
 
 
 class ReadyKind(NamedTuple):
@@ -174,5 +174,5 @@ async def ring(
 
 async def hand_back(db: Database, job_id: UUID) -> None:
     """A job that was rung for is not begun here: it is ready again at once."""
-    async with db.autocommit() as connection:
-        await connection.execute(_HAND_BACK, {"id": job_id})
+    async with db.driver() as connection:
+        await connection.execute(HAND_BACK, job_id)

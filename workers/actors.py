@@ -29,14 +29,25 @@ FETCHED = {JobKind.RELATE.value: 1, JobKind.MASK.value: 2}
 
 
 class PromptBroker(RedisBroker):
-    """Looks often for the jobs that a person waits for: Dramatiq's consumers poll, and when idle back off to a second."""
+    """Looks often for the jobs that a person waits for: Dramatiq's consumers poll, and when idle back off to a second.
+
+    While it `is_quiet` nothing is fetched: what is in the queues is for others.
+    """
+
+    is_quiet = False
+
+    def do_fetch(self, queue_name: str, prefetch: int) -> list[bytes]:
+        if self.is_quiet:
+            return []
+        fetched: list[bytes] = self._dispatch("fetch")(queue_name, prefetch)  # type: ignore[no-untyped-call]  # dramatiq leaves it untyped
+        return fetched
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Consumer:
         fetched = min(prefetch, FETCHED.get(queue_name, prefetch))
         return super().consume(queue_name, fetched, IDLE_POLL_MS if queue_name in WAITED_FOR else timeout)
 
 
-def redis_broker(url: str, middleware: list[Middleware], *, maintenance_chance: int = 1000) -> RedisBroker:
+def redis_broker(url: str, middleware: list[Middleware], *, maintenance_chance: int = 1000) -> PromptBroker:
     """A broker whose client has timeouts and retries, and none of Dramatiq's own retries, delays or time limits.
 
     `maintenance_chance` in a million: how often a command also takes back what dead workers had fetched.

@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 import logs
 import settings
 from models import deletion, ledger, lifecycle, sweep
+from models import workers as processes
 from models.db import UnsafeServer, is_away
 from models.doorbell import Listener
 from settings import Settings, SettingsError
@@ -24,6 +25,7 @@ from storage.protocol import StorageError
 from workers import actions, erasures
 from workers.expired import delete_expired
 from workers.failures import LOST
+from workers.probes import Prober
 from workers.ringer import Ringer
 from workers.runner import policy_of
 from workers.tools import Tools, check_start, open_tools
@@ -46,6 +48,7 @@ class Dispatcher:
         self._tools = tools
         self._listener = listener
         self._ringer = Ringer(settings, tools.db)
+        self._prober = Prober(tools.db, tools.storage, longest_s=settings.outage_deadline_s)
         self._policy = policy_of(settings)
 
     async def run(self) -> None:
@@ -58,10 +61,12 @@ class Dispatcher:
             self._forget_idempotency_keys,
             self._forget_sign_ins,
             self._prune,
+            self._forget_workers,
         )
         steps = [
             self._ring_when_due(),
             self._repeat(self._rescue, self._settings.poll_s),
+            self._repeat(self._prober.probe, self._settings.poll_s),
             self._repeat(self._erase, self._settings.poll_s),
             self._repeat(self._act, self._settings.poll_s),
             *(self._repeat(step, self._settings.sweep_s) for step in sweeps),
@@ -143,6 +148,10 @@ class Dispatcher:
     async def _forget_sign_ins(self) -> None:
         while await sweep.forget_sign_ins(self._tools.db, limit=BATCH) >= BATCH:
             pass
+
+    async def _forget_workers(self) -> None:
+        for name in await processes.forget_gone(self._tools.db):
+            log.warning("worker_gone", worker=name)
 
     async def _prune(self) -> None:
         while True:

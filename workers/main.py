@@ -19,8 +19,9 @@ import logs
 import settings
 from models.db import Database
 from settings import Settings, SettingsError
-from workers.actors import declare_actors, redis_broker
+from workers.actors import PromptBroker, declare_actors, redis_broker
 from workers.garbage import collect_rarely
+from workers.heartbeat import Heartbeat
 from workers.leases import Leases
 from workers.runner import Runner
 from workers.tools import LIMIT_SHARE_OF_LEASE, check_start, open_tools
@@ -41,7 +42,7 @@ class Runtime(Middleware):
         self._settings = settings
         self._open = AsyncExitStack()
         self._runner: Runner | None = None
-        self._renewing: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._watchdog: threading.Event | None = None
 
     def runner(self) -> Runner:
@@ -52,7 +53,7 @@ class Runtime(Middleware):
 
     def before_worker_boot(self, broker: Broker, worker: Worker) -> None:
         try:
-            _in_event_loop(self._start(worker.worker_threads))
+            _in_event_loop(self._start(broker, worker))
         except Exception as error:  # Dramatiq would log what a hook raises, and go on without what it opens
             leave(f"the worker could not start: {error}")
 
@@ -70,8 +71,9 @@ class Runtime(Middleware):
     def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
         _in_event_loop(self._stop())
 
-    async def _start(self, threads: int) -> None:
+    async def _start(self, broker: Broker, worker: Worker) -> None:
         config = self._settings
+        threads = worker.worker_threads
         tools = await self._open.enter_async_context(
             open_tools(config, pool_size=threads + 1, application="tapedeck worker")
         )
@@ -90,12 +92,25 @@ class Runtime(Middleware):
             job_timeout_s=config.job_timeout_s,
             leave=leave,
         )
-        self._renewing = asyncio.create_task(leases.run(), name="lease renewal")
-        self._runner = Runner(config, tools, leases)
+        runner = self._runner = Runner(config, tools, leases)
+
+        def quiet(is_quiet: bool) -> None:
+            runner.is_quiet = is_quiet
+            if isinstance(broker, PromptBroker):
+                broker.is_quiet = is_quiet
+
+        kinds = worker.consumer_whitelist or broker.get_declared_queues()
+        heartbeat = Heartbeat(tools.db, kinds=kinds, threads=threads, quiet=quiet)
+        self._open.push_async_callback(heartbeat.end)
+        self._tasks = [
+            asyncio.create_task(leases.run(), name="lease renewal"),
+            asyncio.create_task(heartbeat.run(), name="heartbeat"),
+        ]
 
     async def _stop(self) -> None:
-        if self._renewing is not None:
-            self._renewing.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.wait(self._tasks, timeout=SHUTDOWN_S) if self._tasks else None
         await self._open.aclose()
 
 

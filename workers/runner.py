@@ -4,21 +4,23 @@ Nothing escapes: an actor that raises would leave its message to Dramatiq, which
 """
 
 import asyncio
-import os
-import socket
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 import structlog
 
-from models import lifecycle
+from models import breakers, lifecycle, turns
+from models.breakers import Dependency
 from models.db import is_away
 from models.job import JobKind
 from models.ledger import ClaimLost
 from models.lifecycle import Work
+from models.recording import FailureCode
 from models.retry import LOSSES_BEFORE_ISOLATION, Failure, FailureKind, Policy
 from settings import Settings
+from workers import heartbeat
 from workers.close import close
 from workers.failures import ShuttingDown, TookTooLong, failure_of
 from workers.isolation import run_isolated
@@ -47,20 +49,25 @@ log = structlog.get_logger()
 
 
 class Runner:
-    """Runs the jobs of one worker process."""
+    """Runs the jobs of one worker process. While it `is_quiet` it begins none."""
 
     def __init__(self, settings: Settings, tools: Tools, leases: Leases) -> None:
         self._settings = settings
         self._tools = tools
         self._leases = leases
         self._policy = policy_of(settings)
-        self._name = f"{socket.gethostname()}:{os.getpid()}"
+        self._name = heartbeat.name()
         self._running: set[asyncio.Task[None]] = set()
         self._draining = False
+        self.is_quiet = False
 
     async def run(self, job_id: UUID) -> None:
         """Run a job if it is due and nobody else does. Never raises, unless its caller is cancelled: the job goes on then."""
         if self._draining:
+            return
+        if self.is_quiet:  # fetched before it was
+            with contextlib.suppress(Exception):  # it is rung for again later, then
+                await turns.hand_back(self._tools.db, job_id)
             return
         task = asyncio.create_task(self._run(job_id))
         self._running.add(task)
@@ -88,6 +95,7 @@ class Runner:
                 worker=self._name,
                 lease_s=self._settings.lease_s,
                 put_deadline_s=self._settings.put_deadline_s,
+                tenant_running_max=self._settings.tenant_running_max,
             )
         )
         stopped = False
@@ -164,6 +172,9 @@ class Runner:
                 error=failure.detail.strip().rpartition("\n")[2] or failure.message,
                 **({} if known else {"traceback": failure.detail}),
             )
+            if failure.kind is FailureKind.AWAY and failure.code is FailureCode.STORAGE_UNAVAILABLE:
+                with contextlib.suppress(Exception):  # others will find out, too
+                    await breakers.suspect(self._tools.db, Dependency.STORAGE, failure.message)
             return
         log.warning("job_not_settled", failure=failure.kind.value)
 

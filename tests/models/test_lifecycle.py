@@ -8,7 +8,6 @@ from sqlalchemy import text
 
 from models import deletion, ledger, lifecycle, payload, processing, queries, sweep
 from models.db import Database
-from models.job import Priority
 from models.ledger import ClaimLost
 from models.lifecycle import NotFailed, PayloadExpired, Work
 from models.object import ObjectKind
@@ -252,28 +251,3 @@ async def test_a_live_object_is_never_swept(database: Database, hand: Deckhand) 
     work = await claimed(database, id_, lease_s=60, put_deadline_s=-1000)
     await processing.commit_processed(database, work.claim, processed(work))
     assert await sweep.take_expired_objects(database, limit=10) == []
-
-
-async def test_a_rung_job_is_rung_again_only_later(database: Database, hand: Deckhand) -> None:
-    id_ = await accepted(database, hand)
-    job = await job_of(database, id_)
-    assert job
-    async with database.transaction() as session:
-        assert await ledger.ring(session, job.kind, Priority.AWAITED, room=10, again_s=60) == [job.id]
-    async with database.transaction() as session:
-        assert await ledger.ring(session, job.kind, Priority.AWAITED, room=10, again_s=60) == []
-        await session.execute(text("UPDATE job SET ring_at = now()"))
-    async with database.transaction() as session:
-        assert await ledger.ring(session, job.kind, Priority.AWAITED, room=10, again_s=60) == [job.id]
-
-
-async def test_two_dispatchers_ring_for_different_jobs(database: Database, hand: Deckhand) -> None:
-    for _ in range(10):
-        await accepted(database, hand)
-    kind = (await job_of(database, await accepted(database, hand))).kind  # type: ignore[union-attr]
-    async with database.transaction() as one, database.transaction() as other:
-        first = await ledger.ring(one, kind, Priority.AWAITED, room=6, again_s=60)
-        second = await ledger.ring(other, kind, Priority.AWAITED, room=6, again_s=60)
-    assert len(first) == 6
-    assert len(second) == 5
-    assert not set(first) & set(second)

@@ -8,8 +8,9 @@ from typing import Any
 from uuid import UUID
 
 import httpx
-from sqlalchemy import text
+from sqlalchemy import Executable, text
 
+from models.breakers import BreakerState
 from models.db import Database, is_away
 from models.job import JobKind
 from tests.factories import events, upload
@@ -58,14 +59,23 @@ async def settled(client: httpx.AsyncClient, ids: Sequence[str]) -> list[dict[st
     return [found[id_] for id_ in ids]
 
 
-async def running(database_url: str, kind: JobKind = JobKind.PROCESS, *, outages: int = 0) -> None:
-    """Wait until a worker is in the middle of a job of this kind, which has met so many outages before."""
+async def running(database_url: str, kind: JobKind = JobKind.PROCESS) -> None:
+    """Wait until a worker is in the middle of a job of this kind."""
+    at_work = text("SELECT 1 FROM job WHERE state = 'running' AND kind = :kind")
+    await _until(database_url, at_work.bindparams(kind=kind.value))
+
+
+async def breaker(database_url: str, state: BreakerState) -> None:
+    """Wait until storage's breaker is in this state."""
+    is_so = text("SELECT 1 FROM breaker WHERE state = :state")
+    await _until(database_url, is_so.bindparams(state=state.value))
+
+
+async def _until(database_url: str, found: Executable) -> None:
     database = Database(database_url)
-    at_work = text("SELECT 1 FROM job WHERE state = 'running' AND kind = :kind AND outages >= :outages")
-    at_work = at_work.bindparams(kind=kind.value, outages=outages)
     try:
         async with database.autocommit() as connection:
-            while not (await connection.execute(at_work)).first():
+            while not (await connection.execute(found)).first():
                 await asyncio.sleep(0.01)
     finally:
         await database.close()

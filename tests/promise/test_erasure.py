@@ -8,10 +8,11 @@ import httpx
 import pytest
 
 from models import administration
+from models.breakers import BreakerState
 from models.db import Database
 from models.job import JobKind
 from tests.gcs_emulator import Emulator
-from tests.promise.dust import IN_A_HURRY, LARGE, nothing_left_over, running, send, settled
+from tests.promise.dust import IN_A_HURRY, LARGE, breaker, nothing_left_over, running, send, settled
 from tests.promise.test_promise import MakeDeck, objects_of
 from tests.promise.test_video import LONG, announce
 from tests.promise.test_video import send as send_video
@@ -84,7 +85,7 @@ async def test_storage_may_be_away_while_an_erasure_goes_on(make_deck: MakeDeck,
         await settled(client, ids)
         bucket.freeze()
         where = await erase(client, **await my_user(client, ids[0]))
-        await running(deck.database_url, JobKind.PURGE, outages=1)  # again, after it met the outage
+        await breaker(deck.database_url, BreakerState.OPEN)
         assert (await client.get(where)).json()["state"] == "running"
         bucket.thaw()
         done = await certified(client, where)

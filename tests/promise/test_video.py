@@ -9,11 +9,12 @@ import httpx
 import psutil
 import pytest
 
+from models.breakers import BreakerState
 from models.job import JobKind
 from tests.deck import Deck
 from tests.factories import upload
 from tests.gcs_emulator import Emulator
-from tests.promise.dust import IN_A_HURRY, nothing_left_over, running, settled
+from tests.promise.dust import IN_A_HURRY, breaker, nothing_left_over, running, settled
 
 pytestmark = pytest.mark.timeout(300)  # real processes, killed and started, on whatever machine there is
 
@@ -117,7 +118,7 @@ async def test_storage_may_be_away_while_videos_are_verified(make_deck: MakeDeck
         ids = [await send(client) for _ in range(3)]
         bucket.freeze()
         await deck.start("worker")
-        await running(deck.database_url, JobKind.VERIFY_VIDEO, outages=1)  # again, after it met the outage
+        await breaker(deck.database_url, BreakerState.OPEN)
         bucket.thaw()
         assert {one["status"] for one in await settled(client, ids)} == {"ready"}
 
