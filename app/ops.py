@@ -14,21 +14,8 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from app import openapi, openapi_ops
 from app.auth import ApiRequest, needs
 from app.errors import ApiError, Code
-from app.ops_documents import (
-    FailureGroups,
-    JobDetail,
-    JobList,
-    LifeDocument,
-    Overview,
-    WorkerList,
-    attempt_of,
-    group_of,
-    job_of,
-    life_of,
-    overview_of,
-    page_of,
-    worker_of,
-)
+from app.ops_answers import attempt_of, group_of, job_of, life_of, overview_of, page_of, worker_of
+from app.ops_documents import FailureGroups, JobDetail, JobList, LifeDocument, Overview, WorkerList
 from app.services import services_of
 from models import answers, filters, lives, overview
 from models.filters import JobFilter, Wanted

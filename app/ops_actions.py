@@ -12,17 +12,8 @@ from app.auth import ApiRequest
 from app.bodies import read_body
 from app.errors import POLL_AGAIN_S, ApiError, Code, invalid
 from app.ops import NO_STORE, OPERATORS, PATH, Cursor, Limit, affordable, no_job
-from app.ops_documents import (
-    ActionDocument,
-    ActionList,
-    ActionPreview,
-    AuditList,
-    Changed,
-    action_of,
-    audit_of,
-    page_of,
-    preview_of,
-)
+from app.ops_answers import action_of, audit_of, page_of, preview_of
+from app.ops_documents import ActionDocument, ActionList, ActionPreview, AuditList, Changed
 from app.services import services_of
 from models import acting, action, answers, filters, queues, workers
 from models.action import Verb
