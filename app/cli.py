@@ -42,6 +42,7 @@ GROUPS = {
     "projects": "app.commands.projects",
     "users": "app.commands.users",
     "keys": "app.commands.keys",
+    "ops": "app.commands.ops",
 }
 
 

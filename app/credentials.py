@@ -22,10 +22,13 @@ class _File(msgspec.Struct):
 
     url: str
     api_key: str | None = None
+    operator_key: str | None = None
 
 
-def find(home: HomeSettings, *, url: str | None, api_key: str | None) -> Credentials:
+def find(home: HomeSettings, *, url: str | None, api_key: str | None, operator: bool = False) -> Credentials:
     """The deck to talk to: options before environment before `credentials.json`. Raises Exit.
+
+    `operator`: of the file the key that may operate.
 
     The file's key goes to the file's own URL only: it is nobody else's business.
     """
@@ -39,7 +42,7 @@ def find(home: HomeSettings, *, url: str | None, api_key: str | None) -> Credent
                 USAGE,
             )
         if api_key is None and found is not None and (url is None or _same(url, found.url)):
-            api_key = found.api_key
+            api_key = found.operator_key if operator else found.api_key
         url = url or (found.url if found else None)
     if api_key is None:
         raise Exit(f"no API key for {url}: use --api-key or set TAPEDECK_API_KEY", USAGE)

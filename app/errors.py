@@ -41,6 +41,7 @@ class Code(StrEnum):
     NOT_READY = "not_ready"
     RECORDING_FAILED = "recording_failed"
     NOT_FAILED = "not_failed"
+    NOT_APPLICABLE = "not_applicable"
     ON_HOLD = "on_hold"
     PAYLOAD_EXPIRED = "payload_expired"
     NO_VIDEO_EXPECTED = "no_video_expected"
@@ -53,6 +54,7 @@ class Code(StrEnum):
     UNSUPPORTED_ENCODING = "unsupported_encoding"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
+    TOO_COSTLY = "too_costly"
     RATE_LIMITED = "rate_limited"
     INTERNAL_ERROR = "internal_error"
     OVERLOADED = "overloaded"
@@ -72,6 +74,7 @@ STATUS: dict[Code, HTTPStatus] = {
     Code.NOT_READY: HTTPStatus.CONFLICT,
     Code.RECORDING_FAILED: HTTPStatus.CONFLICT,
     Code.NOT_FAILED: HTTPStatus.CONFLICT,
+    Code.NOT_APPLICABLE: HTTPStatus.CONFLICT,
     Code.ON_HOLD: HTTPStatus.CONFLICT,
     Code.PAYLOAD_EXPIRED: HTTPStatus.CONFLICT,
     Code.NO_VIDEO_EXPECTED: HTTPStatus.CONFLICT,
@@ -84,6 +87,7 @@ STATUS: dict[Code, HTTPStatus] = {
     Code.UNSUPPORTED_ENCODING: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     Code.UNSUPPORTED_MEDIA_TYPE: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     Code.IDEMPOTENCY_KEY_REUSED: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Code.TOO_COSTLY: HTTPStatus.UNPROCESSABLE_ENTITY,
     Code.RATE_LIMITED: HTTPStatus.TOO_MANY_REQUESTS,
     Code.INTERNAL_ERROR: HTTPStatus.INTERNAL_SERVER_ERROR,
     Code.OVERLOADED: HTTPStatus.SERVICE_UNAVAILABLE,

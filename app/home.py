@@ -36,6 +36,7 @@ class Credentials(msgspec.Struct):
     url: str
     api_key: str | None
     ingest_key: str | None
+    operator_key: str | None
     operator: Operator
     database_url: str
     redis_url: str
@@ -85,6 +86,7 @@ class Home:
             url,
             keys.get("api_key"),
             keys.get("ingest_key"),
+            keys.get("operator_key") or None,
             Operator(keys.get("operator_email"), keys.get("operator_password")),
             *urls,
         )

@@ -24,6 +24,8 @@ from app import (
     masking,
     message_errors,
     openapi,
+    ops,
+    ops_actions,
     playback,
     recordings,
     relating,
@@ -105,6 +107,7 @@ def create_app(settings: Settings) -> Web:
         sessions=SessionTerms(settings.sign_in_idle_s, settings.sign_in_max_s),
         proxies=Proxies(settings.trusted_proxies),
         is_https=settings.base_url.startswith("https://"),
+        tenant_running_max=settings.tenant_running_max,
     )
     api = Router(
         recordings.PATH,
@@ -123,10 +126,17 @@ def create_app(settings: Settings) -> Web:
     erasing = Router(
         erasures.PATH, route_handlers=erasures.HANDLERS, tags=["Erasures"], security=openapi.SECURITY
     )
+    operating = Router(
+        ops.PATH,
+        route_handlers=[*ops.HANDLERS, *ops_actions.HANDLERS],
+        tags=["Operators"],
+        security=openapi.SECURITY,
+    )
     litestar = Litestar(
         route_handlers=[
             api,
             erasing,
+            operating,
             save_replay.save_replay,
             ingest.ingest,
             *sign_in.HANDLERS,

@@ -39,6 +39,7 @@ def _make_first_tenant(database_url: str) -> None:
         typer.echo("Made the first tenant. Its keys are shown only once:")
         typer.echo(f"  API key (ingest, read, manage)  {keys.api_key}")
         typer.echo(f"  API key (ingest)                {keys.ingest_key}")
+        typer.echo(f"  API key (operate)               {keys.operator_key}")
         typer.echo(f"  Sign-in                         {keys.operator_email}  {keys.operator_password}")
 
 

@@ -244,6 +244,7 @@ CONFIG = CompleteConfig(
         Tag("Complete sessions", "Save a whole session at once."),
         Tag("Live sessions", "Send a session in small batches while it happens."),
         Tag("Erasures", "Erase everything of somebody, with a certificate."),
+        Tag("Operators", "Watch and steer the jobs, across tenants: with the scope `operate`."),
         Tag("Sign-in", "Sessions for web pages."),
         Tag("Operations", "How the service is."),
     ],

@@ -120,6 +120,12 @@ _SAID: dict[Code, tuple[str] | ApiError] = {
     Code.UNSUPPORTED_MEDIA_TYPE: ("Send JSON, and say so: Content-Type: application/json.",),
     Code.PAYLOAD_TOO_LARGE: ("The body is larger than 67108864 bytes as sent.",),
     Code.NOT_READY: ("This recording has not been processed yet.",),
+    Code.NOT_APPLICABLE: (
+        "There is nothing to retry about this job. It is done since 2026-05-04 10:02:35Z.",
+    ),
+    Code.TOO_COSTLY: (
+        "This took longer than 5 s and was given up. Add a filter: recording_id or kind first, then tenant_id.",
+    ),
     Code.ON_HOLD: ("This recording is on hold: release it first.",),
     Code.SEQ_CONFLICT: ("Another chunk came with this seq before.",),
     Code.RECORDING_CLOSED: ("This recording takes no more chunks.",),

@@ -50,6 +50,7 @@ class Services:
     sessions: SessionTerms
     proxies: Proxies
     is_https: bool  # as clients see it
+    tenant_running_max: int = 0  # of queues without a limit of their own
     seams: Seams = field(default_factory=Seams)
 
 

@@ -7,6 +7,8 @@ from sqlalchemy import Connection, pool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel import SQLModel
 
+import models.action
+import models.attempt
 import models.breakers
 import models.erasure
 import models.job
@@ -15,6 +17,7 @@ import models.queues
 import models.recording
 import models.rows
 import models.sign_in
+import models.status_change
 import models.tenancy
 import models.workers  # noqa: F401  # importing a module declares its tables
 from models.db import async_url, connect

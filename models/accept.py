@@ -18,7 +18,8 @@ from models.ids import new_id
 from models.job import JobKind
 from models.object import ObjectKind, ObjectState, object_name
 from models.payload import cut
-from models.recording import OPENING, Source
+from models.recording import OPENING, Source, Status
+from models.status_change import Why
 from models.video import VideoTerms
 from replay.client import Client
 
@@ -62,6 +63,9 @@ def _statement(beside: str = "") -> Statement:
         INSERT INTO batch (recording_id, number, digest, size, total)
         SELECT first.id, first.batch, CAST(:digest AS bytea), CAST(:size AS bigint), CAST(:size AS bigint)
         FROM first WHERE CAST(:is_open AS boolean)
+    ), told AS (
+        INSERT INTO status_change (recording_id, at, status, why)
+        SELECT accepted.id, now(), '{Status.UPLOADING}', '{Why.ACCEPTED}' FROM accepted
     ), owed AS (
         INSERT INTO job (id, kind, tenant_id, recording_id, due_at, ring_at)
         SELECT CAST(:job_id AS uuid), CAST(:first_job AS text), accepted.tenant_id, accepted.id,

@@ -18,10 +18,13 @@ class FirstKeys:
     ingest_key: str
     operator_email: str
     operator_password: str
+    operator_key: str = ""  # none, when they were made before there was one
 
     @classmethod
     def generate(cls) -> "FirstKeys":
-        return cls(new_secret(), new_secret(), "operator@tapedeck.local", secrets.token_urlsafe(15))
+        return cls(
+            new_secret(), new_secret(), "operator@tapedeck.local", secrets.token_urlsafe(15), new_secret()
+        )
 
 
 async def ensure_first_tenant(database_url: str, keys: FirstKeys) -> bool:
@@ -50,7 +53,10 @@ async def ensure_first_tenant(database_url: str, keys: FirstKeys) -> bool:
             for name, secret, scopes in (
                 ("First key", keys.api_key, (Scope.INGEST, Scope.READ, Scope.MANAGE)),
                 ("First ingest key", keys.ingest_key, (Scope.INGEST,)),
+                ("First operator key", keys.operator_key, (Scope.OPERATE,)),
             ):
+                if not secret:
+                    continue
                 session.add(
                     ApiKey(
                         tenant_id=tenant.id,

@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from models import ledger, lifecycle, mask_request
+from models import attempt, ledger, lifecycle, mask_request, status_change
 from models.db import Database
 from models.job import JobKind
 from models.ledger import Claim, ClaimLost
@@ -93,6 +93,8 @@ async def commit_purged(db: Database, claim: Claim) -> float:
             )
         )
         await session.execute(delete(Batch).where(col(Batch.recording_id) == recording.id))
+        await attempt.forget_of(session, [recording.id])
+        await status_change.forget(session, recording.id)
         await session.execute(delete(Recording).where(col(Recording.id) == recording.id))
         await ledger.finish(session, claim)
         return 0

@@ -56,6 +56,14 @@ class Doorbell:
         """Something is due. Returns at once; call it after the commit."""
         self._pressed.set()
 
+    async def is_away(self) -> bool:
+        """Whether Redis does not answer now."""
+        try:
+            await self._redis.ping()
+        except (RedisError, OSError, TimeoutError):
+            return True
+        return False
+
     async def _ring_when_pressed(self) -> None:
         while not _is_cancelled():
             await self._pressed.wait()

@@ -26,6 +26,8 @@ TABLES = {
     "object": "recording_id",
     "job": "recording_id",
     "job_history": "recording_id",
+    "attempt": "recording_id",
+    "status_change": "recording_id",
     "mask_request": "recording_id",
     "idempotency_key": "recording_id",
     **dict.fromkeys(MODELS, "replay_id"),

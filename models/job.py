@@ -90,6 +90,11 @@ class JobFields(SQLModel):
     priority: int = Field(
         default=Priority.AWAITED, sa_type=SmallInteger, sa_column_kwargs={"server_default": "0"}
     )
+    claims: int = Field(
+        default=0,
+        description="how often it was claimed: the number of its newest attempt",
+        sa_column_kwargs={"server_default": "0"},
+    )
     attempts: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     losses: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     outages: int = Field(default=0, sa_column_kwargs={"server_default": "0"})

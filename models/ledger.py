@@ -16,11 +16,13 @@ from functools import cache
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import CursorResult, TextClause, delete, func, select, text, update
+from sqlalchemy import CursorResult, TextClause, delete, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlmodel import col
 
+from models import attempt
+from models.attempt import Outcome
 from models.breakers import HELD_BACK_SINCE
 from models.db import Database
 from models.ids import new_id
@@ -144,6 +146,7 @@ async def continue_later(session: AsyncSession, claim: Claim, *, delay_s: float)
     )
     if (await _count(session, statement)) != 1:
         raise ClaimLost
+    await attempt.end(session, claim.job_id, Outcome.CONTINUED)
 
 
 async def settle(
@@ -200,6 +203,7 @@ async def settle(
         case Dead():
             after = {"state": JobState.DEAD, "finished_at": func.clock_timestamp()}
     await session.execute(update(Job).where(col(Job.id) == job.id).values(**spent, **after))
+    await attempt.end(session, job.id, Outcome(kind.value), kind=job.kind.value, failure=failure)
     return job.kind, verdict
 
 
@@ -243,6 +247,18 @@ async def cancel(session: AsyncSession, recording_id: UUID, kind: JobKind | None
     await _move_to_history(session, which, recording_id, JobState.CANCELLED)
 
 
+async def cancel_one(session: AsyncSession, job_id: UUID) -> None:
+    """End one job."""
+    await _move_to_history(session, "id = :value", job_id, JobState.CANCELLED)
+
+
+async def hasten(session: AsyncSession, job_id: UUID) -> None:
+    """A job that waits for its time, or died, is due now, with fresh budgets."""
+    waits = or_(col(Job.state) == JobState.DEAD, col(Job.state) == JobState.DUE)
+    statement = update(Job).where(col(Job.id) == job_id, waits)
+    await session.execute(statement.values(state=JobState.DUE, finished_at=None, **FRESH, **_due(0)))
+
+
 async def prune(session: AsyncSession, *, older_s: float, limit: int) -> int:
     """Forget finished jobs. Returns how many."""
     old = (
@@ -250,12 +266,16 @@ async def prune(session: AsyncSession, *, older_s: float, limit: int) -> int:
         .where(col(FinishedJob.finished_at) < func.now() - timedelta(seconds=older_s))
         .limit(limit)
     )
-    return await _count(session, delete(FinishedJob).where(col(FinishedJob.id).in_(old)))
+    forgotten = delete(FinishedJob).where(col(FinishedJob.id).in_(old)).returning(col(FinishedJob.id))
+    ids = (await session.execute(forgotten)).scalars().all()
+    await attempt.forget(session, ids)
+    return len(ids)
 
 
 async def forget(session: AsyncSession, recording_ids: Collection[UUID]) -> None:
     """Forget the finished jobs of these recordings."""
     await session.execute(delete(FinishedJob).where(col(FinishedJob.recording_id).in_(recording_ids)))
+    await attempt.forget_of(session, recording_ids)
 
 
 def _due(delay_s: float) -> dict[str, Any]:
@@ -273,7 +293,9 @@ def _to_history(which: str) -> TextClause:
     columns = list(JobFields.model_fields)
     over = {"state": ":state", "finished_at": "clock_timestamp()"}
     return text(
-        f"WITH gone AS (DELETE FROM job WHERE {which} RETURNING *) "  # noqa: S608  # the caller's constant, no input
+        f"WITH gone AS (DELETE FROM job WHERE {which} RETURNING *), "  # noqa: S608  # the caller's constant, no input
+        "ended AS (UPDATE attempt SET ended_at = clock_timestamp(), outcome = :state FROM gone "
+        "WHERE attempt.job_id = gone.id AND ended_at IS NULL) "
         f"INSERT INTO job_history ({', '.join(columns)}) SELECT {', '.join(over.get(c, c) for c in columns)} FROM gone"
     )
 

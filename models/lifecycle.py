@@ -19,7 +19,8 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from models import ledger, mask_request, queues
+from models import ledger, mask_request, queues, status_change
+from models.attempt import KEPT
 from models.db import Database, Statement
 from models.ids import new_id
 from models.job import BESIDE, IMMORTAL, PUTS, JobKind, JobState
@@ -27,6 +28,7 @@ from models.ledger import Claim
 from models.object import ObjectKind, ObjectState, bury, object_name
 from models.recording import FailureCode, Payload, Recording, Source, Status
 from models.retry import Again, Dead, Failure, Policy
+from models.status_change import Why
 from replay.findings import from_video
 
 TERMINAL = frozenset({Status.READY, Status.FAILED})
@@ -86,7 +88,7 @@ _CLAIM = Statement(
         FOR UPDATE OF recording
     ), claimed AS (
         UPDATE job SET
-            state = '{JobState.RUNNING}', attempts = attempts + 1, claim_id = :claim_id, worker = :worker,
+            state = '{JobState.RUNNING}', attempts = attempts + 1, claims = claims + 1, claim_id = :claim_id, worker = :worker,
             claimed_at = clock_timestamp(),
             lease_until = clock_timestamp() + make_interval(secs => CAST(:lease_s AS float))
         FROM locked
@@ -100,6 +102,16 @@ _CLAIM = Statement(
         WHERE recording.id = claimed.recording_id AND claimed.kind = '{JobKind.PROCESS}'
           AND recording.status = '{Status.UPLOADING}'
           AND (NOT recording.has_video OR recording.upload_generation IS NOT NULL)
+        RETURNING recording.id, recording.updated_at
+    ), told AS (
+        INSERT INTO status_change (recording_id, at, status, why)
+        SELECT id, updated_at, '{Status.PROCESSING}', '{Why.CLAIMED}' FROM begun
+    ), noted AS (
+        INSERT INTO attempt (job_id, number, tenant_id, recording_id, kind, worker, started_at)
+        SELECT id, claims, tenant_id, recording_id, kind, worker, claimed_at FROM claimed
+    ), forgotten AS (
+        DELETE FROM attempt USING claimed
+        WHERE attempt.job_id = claimed.id AND attempt.number <= claimed.claims - {KEPT}
     ), expected AS (
         INSERT INTO object (name, kind, state, recording_id, claim_id, expires_at)
         SELECT format(put.name, claimed.tenant_id, claimed.recording_id), put.kind, '{ObjectState.PENDING}',
@@ -158,9 +170,10 @@ async def advance(session: AsyncSession, recording: Recording, claim: Claim) -> 
 
     The last step of the transaction that holds a job's effects. Raises ClaimLost.
     """
+    becomes: dict[str, Any] = {}
     if is_complete(recording):
         if recording.status not in TERMINAL:
-            recording.status = Status.READY
+            becomes = {"status": Status.READY, "why": Why.DONE}
         if recording.video and (recording.account or {}).get("stored"):
             found = from_video(
                 duration_ms=recording.duration_ms or 0, video_ms=recording.video["duration_ms"]
@@ -168,7 +181,7 @@ async def advance(session: AsyncSession, recording: Recording, claim: Claim) -> 
             new = [one for one in msgspec.to_builtins(found) if one not in recording.warnings]
             recording.warnings = [*recording.warnings, *new]  # `relate` comes by again and again
     await session.flush()
-    await change(session, recording.id)
+    await change(session, recording.id, **becomes)
     await ledger.finish(session, claim)
     return recording.status
 
@@ -221,7 +234,7 @@ async def fail(session: AsyncSession, recording: Recording, code: FailureCode, m
     """The recording has failed, unless its status is terminal already. The first reason stays."""
     if recording.status not in TERMINAL:
         failure = {"failure_code": code, "failure_message": message, "failure_at": func.clock_timestamp()}
-        await change(session, recording.id, status=Status.FAILED, **failure)
+        await change(session, recording.id, status=Status.FAILED, why=Why.FAILED, **failure)
 
 
 async def retry(db: Database, tenant_id: UUID, recording_id: UUID, *, video_wait_s: float) -> Status | None:
@@ -233,23 +246,29 @@ async def retry(db: Database, tenant_id: UUID, recording_id: UUID, *, video_wait
         recording = await lock(session, recording_id)
         if recording is None or recording.tenant_id != tenant_id:
             return None
-        if recording.status is not Status.FAILED:
-            raise NotFailed
-        payload = select(col(Payload.batch)).where(col(Payload.recording_id) == recording_id).limit(1)
-        if recording.tape_name is None and (await session.execute(payload)).first() is None:
+        return await retry_locked(session, recording, video_wait_s=video_wait_s)
+
+
+async def retry_locked(session: AsyncSession, recording: Recording, *, video_wait_s: float) -> Status:
+    """As `retry`, of a locked recording."""
+    recording_id, tenant_id = recording.id, recording.tenant_id
+    if recording.status is not Status.FAILED:
+        raise NotFailed
+    payload = select(col(Payload.batch)).where(col(Payload.recording_id) == recording_id).limit(1)
+    if recording.tape_name is None and (await session.execute(payload)).first() is None:
+        raise PayloadExpired
+    if not awaits_video(recording):
+        if recording.has_video and recording.video is None and recording.upload_name is None:
             raise PayloadExpired
-        if not awaits_video(recording):
-            if recording.has_video and recording.video is None and recording.upload_name is None:
-                raise PayloadExpired
-            return await resume(session, recording)
-        await ledger.add(
-            session,
-            JobKind.VIDEO_DEADLINE,
-            tenant_id=tenant_id,
-            recording_id=recording_id,
-            delay_s=video_wait_s,
-        )
         return await resume(session, recording)
+    await ledger.add(
+        session,
+        JobKind.VIDEO_DEADLINE,
+        tenant_id=tenant_id,
+        recording_id=recording_id,
+        delay_s=video_wait_s,
+    )
+    return await resume(session, recording)
 
 
 async def resume(
@@ -272,7 +291,8 @@ async def resume(
         await ledger.add(session, kind, tenant_id=recording.tenant_id, recording_id=recording.id)
     forgotten = {"failure_code": None, "failure_message": None, "failure_at": None}
     await session.flush()
-    await change(session, recording.id, status=status, **forgotten)
+    why = Why.CONFIRMED if upload_generation else Why.RETRIED
+    await change(session, recording.id, status=status, why=why, **forgotten)
     return status
 
 
@@ -282,7 +302,7 @@ async def close(session: AsyncSession, recording: Recording) -> Status:
     if status is Status.UPLOADING and not awaits_video(recording):
         status = Status.PROCESSING
     await ledger.add(session, JobKind.PROCESS, tenant_id=recording.tenant_id, recording_id=recording.id)
-    await change(session, recording.id, is_open=False, status=status)
+    await change(session, recording.id, is_open=False, status=status, why=Why.CLOSED)
     return status
 
 
@@ -294,8 +314,10 @@ async def lock(session: AsyncSession, recording_id: UUID, *, deleted: bool = Fal
     return (await session.execute(wanted)).scalar_one_or_none()
 
 
-async def change(session: AsyncSession, recording_id: UUID, **values: Any) -> None:
-    """Update the locked row; `updated_at` never goes back, whatever the clock does."""
+async def change(session: AsyncSession, recording_id: UUID, *, why: Why | None = None, **values: Any) -> None:
+    """Update the locked row; `updated_at` never goes back, whatever the clock does. With a `status`: say `why`."""
+    if why is not None:
+        await status_change.note(session, recording_id, values["status"], why)
     newer = func.greatest(func.clock_timestamp(), col(Recording.updated_at) + timedelta(milliseconds=1))
     await session.execute(
         update(Recording).where(col(Recording.id) == recording_id).values(updated_at=newer, **values)

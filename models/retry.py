@@ -34,12 +34,15 @@ class FailureKind(StrEnum):
 @dataclass(frozen=True)
 class Failure:
     """How an attempt ended. `code` is what the recording will say if the job dies of it; `message` is a plain sentence
-    for the recording's owner; `detail` (a traceback) is for operators only."""
+    for the recording's owner. For operators only: `detail` (a traceback), `exception` (its type and message), `place`
+    (`module:function`, the innermost of our own code)."""
 
     kind: FailureKind
     code: FailureCode
     message: str
     detail: str = ""
+    exception: str = ""
+    place: str = ""
 
 
 @dataclass(frozen=True)

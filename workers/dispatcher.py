@@ -22,7 +22,7 @@ from models.db import UnsafeServer, is_away
 from models.doorbell import Listener
 from settings import Settings, SettingsError
 from storage.protocol import StorageError
-from workers import erasures
+from workers import actions, erasures
 from workers.expired import delete_expired
 from workers.failures import LOST
 from workers.probes import Prober
@@ -68,6 +68,7 @@ class Dispatcher:
             self._repeat(self._rescue, self._settings.poll_s),
             self._repeat(self._prober.probe, self._settings.poll_s),
             self._repeat(self._erase, self._settings.poll_s),
+            self._repeat(self._act, self._settings.poll_s),
             *(self._repeat(step, self._settings.sweep_s) for step in sweeps),
         ]
         tasks = {asyncio.create_task(step) for step in steps}
@@ -119,6 +120,9 @@ class Dispatcher:
     async def _erase(self) -> None:
         while await erasures.advance(self._tools.db, self._tools.storage):
             pass
+
+    async def _act(self) -> None:
+        await actions.advance(self._tools.db, video_wait_s=self._settings.video_wait_s)
 
     async def _delete_objects(self) -> None:
         await delete_expired(self._tools.db, self._tools.storage)

@@ -2,6 +2,7 @@
 
 import errno
 import traceback
+from dataclasses import replace
 
 from models.db import is_away
 from models.recording import FailureCode
@@ -11,6 +12,8 @@ from storage.protocol import Refused, Unavailable
 from workers.video.inspect import BadVideo
 
 DETAIL_CHARS = 8000
+EXCEPTION_CHARS = 500
+OURS = frozenset({"workers", "models", "replay", "storage"})
 DISK_IS_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -35,6 +38,11 @@ LOST = Failure(
 
 def failure_of(error: BaseException) -> Failure:
     """The failure that an exception of a job stands for. Its message is fit for the recording's owner."""
+    said = " ".join("".join(traceback.format_exception_only(error)).split())[:EXCEPTION_CHARS]
+    return replace(_failure_of(error), exception=_storable(said), place=_place(error))
+
+
+def _failure_of(error: BaseException) -> Failure:
     detail = _storable("".join(traceback.format_exception(error))[-DETAIL_CHARS:])
     match error:
         case BadRecording():
@@ -67,6 +75,15 @@ def failure_of(error: BaseException) -> Failure:
             return Failure(
                 FailureKind.FAULT, FailureCode.PROCESSING_FAILED, "Processing failed unexpectedly.", detail
             )
+
+
+def _place(error: BaseException) -> str:
+    """`module:function` of the innermost frame that is our own code; empty when there is none."""
+    names = [
+        f"{frame.f_globals.get('__name__', '')}:{frame.f_code.co_qualname}"
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+    ]
+    return next((name for name in reversed(names) if name.partition(".")[0] in OURS), "")
 
 
 def _storable(text: str) -> str:

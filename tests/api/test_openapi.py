@@ -1,5 +1,6 @@
 """The OpenAPI document says what the service does."""
 
+import re
 from typing import Any
 
 import httpx
@@ -59,6 +60,12 @@ def check_answer(document: dict[str, Any], answer: httpx.Response) -> None:
         path = path.replace(recording_id, "{recording_id}")
     if path.startswith(f"{ERASURES}/"):
         path = f"{ERASURES}/{{erasure_id}}"
+    path = re.sub(
+        r"(?<=/ops/)(job|recording|action|worker)s/[0-9a-f-]{36}",
+        lambda found: f"{found[1]}s/{{{found[1]}_id}}",
+        path,
+    )
+    path = re.sub("(?<=/ops/queues/)[^/]+", "{kind}", path)
     said = operations(document)[f"{method} {path}"]["responses"][str(answer.status_code)]
     of_interest = {name.lower() for name in EXPOSED.split(", ")} | {"content-encoding", "www-authenticate"}
     assert set(answer.headers) & of_interest <= {name.lower() for name in said["headers"]}
@@ -250,6 +257,23 @@ async def test_every_operation_is_there(document: dict[str, Any]) -> None:
         f"DELETE {path}/{{recording_id}}/hold",
         "POST /api/v1/erasures",
         "GET /api/v1/erasures/{erasure_id}",
+        "GET /api/v1/ops/overview",
+        "GET /api/v1/ops/jobs",
+        "GET /api/v1/ops/jobs/{job_id}",
+        "POST /api/v1/ops/jobs/{job_id}/retry",
+        "POST /api/v1/ops/jobs/{job_id}/discard",
+        "GET /api/v1/ops/recordings/{recording_id}",
+        "GET /api/v1/ops/failures",
+        "POST /api/v1/ops/actions",
+        "GET /api/v1/ops/actions",
+        "GET /api/v1/ops/actions/{action_id}",
+        "POST /api/v1/ops/actions/{action_id}/stop",
+        "GET /api/v1/ops/audit",
+        "POST /api/v1/ops/queues/{kind}/pause",
+        "POST /api/v1/ops/queues/{kind}/resume",
+        "GET /api/v1/ops/workers",
+        "POST /api/v1/ops/workers/{worker_id}/drain",
+        "POST /api/v1/ops/refill",
         "POST /api/save-replay",
         "POST /ingest/v1/replay",
         "POST /login",

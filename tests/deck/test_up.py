@@ -28,7 +28,7 @@ async def test_ctrl_c_stops_in_order_and_the_next_run_goes_on(up: MakeUp) -> Non
     first = up()
     credentials = await first.ready()
     assert set(credentials) == {
-        "url", "api_key", "ingest_key", "operator", "database_url", "redis_url", "storage_url",
+        "url", "api_key", "ingest_key", "operator_key", "operator", "database_url", "redis_url", "storage_url",
     }  # fmt: skip
     assert set(credentials["operator"]) == {"email", "password"}
     assert stat.S_IMODE((first.home / "credentials.json").stat().st_mode) == 0o600

@@ -12,6 +12,7 @@ from models.db import Database
 from models.recording import FailureCode
 from models.retry import FailureKind
 from replay.plan import BadRecording
+from replay.privacy import BadRules, parse_rules
 from storage.protocol import Refused, Unavailable
 from workers.failures import ShuttingDown, TookTooLong, failure_of
 
@@ -78,3 +79,14 @@ def test_what_postgres_cannot_store_is_replaced() -> None:
     detail = failure_of(ValueError("a\0b\ud83d")).detail
     assert "\0" not in detail
     assert detail.encode()
+
+
+def test_an_error_is_named_with_the_place_in_our_code_that_raised_it() -> None:
+    try:
+        parse_rules(b"{")
+    except BadRules as error:
+        failure = failure_of(error)
+    assert failure.exception.startswith("replay.privacy.BadRules: ")
+    assert failure.place.startswith("replay.privacy:")
+    assert failure_of(ValueError("x\0y\nz")).exception == "ValueError: x\N{REPLACEMENT CHARACTER}y z"
+    assert failure_of(ValueError()).place == ""

@@ -1,0 +1,180 @@
+"""`tapedeck ops …`: what operators ask. What they do is in `app.commands.ops_acts`, `ops top` in `app.commands.ops_top`."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+
+from app.commands import describe, ops_acts, ops_top, terminal
+from app.commands.ops_options import (
+    All,
+    ErrorCode,
+    Fingerprint,
+    Kind,
+    Limit,
+    OlderThan,
+    OpsKey,
+    Recording,
+    State,
+    Tenant,
+    connect_ops,
+    filter_of,
+)
+from app.commands.options import Json, RecordingId, Url
+
+HELP = "Watch and steer the jobs of a deck. Needs a key with the scope operate."
+
+JobId = Annotated[UUID, typer.Argument(metavar="ID", help="The job.")]
+Since = Annotated[float, typer.Option("--since", min=1, help="Of the last so many seconds.")]
+
+
+def overview(url: Url = None, api_key: OpsKey = None, as_json: Json = False) -> None:
+    """The queues at a glance, and what holds them back."""
+    with connect_ops(url, api_key) as client:
+        seen = client.get("/overview")
+    if as_json:
+        terminal.write_json(seen)
+        return
+    columns = ("queue", "due", "scheduled", "running", "dead", "oldest", "")
+    terminal.print_table(columns, map(ops_top.queue_cells, seen["queues"]))
+    for line in ops_top.held_back(seen):
+        terminal.print_line(line)
+
+
+def jobs(
+    kind: Kind = None,
+    state: State = None,
+    tenant: Tenant = None,
+    recording: Recording = None,
+    error_code: ErrorCode = None,
+    fingerprint: Fingerprint = None,
+    older_than: OlderThan = None,
+    limit: Limit = 25,
+    everything: All = False,
+    url: Url = None,
+    api_key: OpsKey = None,
+    as_json: Json = False,
+) -> None:
+    """List jobs, newest first; those that are done or cancelled only with that state. With --json: a line each."""
+    asked = filter_of(kind, state, tenant, recording, error_code, fingerprint, older_than)
+    with connect_ops(url, api_key) as client:
+        found = client.pages("/jobs", "jobs", asked, None if everything else limit)
+        _print(found, as_json, ("id", "kind", "state", "recording", "attempts", "due", "error"), _job_cells)
+
+
+def job(job_id: JobId, url: Url = None, api_key: OpsKey = None, as_json: Json = False) -> None:
+    """Why a job is not running, and what its attempts were."""
+    with connect_ops(url, api_key) as client:
+        read = client.get(f"/jobs/{job_id}")
+    if as_json:
+        terminal.write_json(read)
+        return
+    one = read["job"]
+    terminal.print_pairs(
+        [
+            ("job", one["id"]),
+            ("kind", one["kind"]),
+            ("recording", one["recording_id"]),
+            ("tenant", one["tenant_id"]),
+            ("state", one["state"]),
+            ("why", read["why"]),
+        ]
+    )
+    columns = ("attempt", "began", "took", "worker", "outcome", "fingerprint", "error")
+    terminal.print_table(columns, map(_attempt_cells, read["attempts"]))
+    newest = next((one["traceback"] for one in read["attempts"] if one["traceback"]), None)
+    for line in (newest or "").splitlines():
+        terminal.print_line(line)
+
+
+def life(recording_id: RecordingId, url: Url = None, api_key: OpsKey = None, as_json: Json = False) -> None:
+    """Everything that happened to a recording, in its order."""
+    with connect_ops(url, api_key) as client:
+        read = client.get(f"/recordings/{recording_id}")
+    if as_json:
+        terminal.write_json(read)
+        return
+    columns = ("at", "took", "what", "name", "state", "detail")
+    terminal.print_table(columns, map(_moment_cells, read["moments"]))
+
+
+def failures(
+    kind: Kind = None,
+    tenant: Tenant = None,
+    since: Since = 86400,
+    limit: Limit = 25,
+    url: Url = None,
+    api_key: OpsKey = None,
+    as_json: Json = False,
+) -> None:
+    """Ways of failing, the most frequent first."""
+    asked = {"kind": kind, "tenant_id": tenant and str(tenant), "since_s": since, "limit": limit}
+    with connect_ops(url, api_key) as client:
+        read = client.get("/failures", {name: value for name, value in asked.items() if value is not None})
+    columns = ("fingerprint", "kind", "attempts", "jobs", "first", "last", "place", "error")
+    _print(read["failures"], as_json, columns, ops_top.failure_cells)
+
+
+def workers(url: Url = None, api_key: OpsKey = None, as_json: Json = False) -> None:
+    """The worker processes, and how much each does."""
+    with connect_ops(url, api_key) as client:
+        read = client.get("/workers")
+    columns = ("id", "name", "state", "running", "heard", "kinds")
+    _print(read["workers"], as_json, columns, ops_top.worker_cells)
+
+
+def audit(
+    limit: Limit = 25,
+    everything: All = False,
+    url: Url = None,
+    api_key: OpsKey = None,
+    as_json: Json = False,
+) -> None:
+    """Who did what, newest first."""
+    with connect_ops(url, api_key) as client:
+        found = client.pages("/audit", "entries", {}, None if everything else limit)
+        _print(found, as_json, ("at", "who", "what", "subject", "count"), _entry_cells)
+
+
+def _print(found: Any, as_json: bool, columns: tuple[str, ...], cells: Callable[[Any], Any]) -> None:
+    if as_json:
+        for one in found:
+            terminal.write_json(one)
+    else:
+        terminal.print_table(columns, map(cells, found))
+
+
+def _job_cells(one: dict[str, Any]) -> tuple[object, ...]:
+    error = one["error_code"] or ""
+    due = describe.moment(one["due_at"])
+    return one["id"], one["kind"], one["state"], one["recording_id"], one["attempts"], due, error
+
+
+def _attempt_cells(one: dict[str, Any]) -> tuple[object, ...]:
+    began, took = describe.moment(one["started_at"]), describe.duration(one["duration_ms"])
+    outcome, error = one["outcome"] or "running", one["error"] or ""
+    return one["number"], began, took, one["worker"] or "", outcome, one["fingerprint"] or "", error
+
+
+def _moment_cells(one: dict[str, Any]) -> tuple[object, ...]:
+    took = describe.duration(one["duration_ms"])
+    return describe.moment(one["at"]), took, one["what"], one["name"], one["state"], one["detail"] or ""
+
+
+def _entry_cells(one: dict[str, Any]) -> tuple[object, ...]:
+    count = "" if one["count"] is None else one["count"]
+    return describe.moment(one["at"]), one["who"], one["what"], one["subject"], count
+
+
+COMMANDS = {
+    "top": ops_top.command,
+    "overview": overview,
+    "jobs": jobs,
+    "job": job,
+    "life": life,
+    "failures": failures,
+    "workers": workers,
+    "audit": audit,
+    **ops_acts.COMMANDS,
+}

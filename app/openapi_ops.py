@@ -1,0 +1,133 @@
+"""The operations of operators, for the OpenAPI document."""
+
+from http import HTTPStatus
+
+from litestar.openapi.spec import RequestBody, Schema
+from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
+
+from app import examples_ops as examples
+from app.openapi_bodies import flag
+from app.openapi_operation import operation, shown
+from models.action import Verb
+from models.filters import SELECTION_MAX, Wanted
+from models.job import JobKind
+
+JSON = "application/json"
+HEADERS = ("Cache-Control",)
+_ID = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.UUID)
+FILTER = Schema(
+    type=OpenAPIType.OBJECT,
+    description="All of these, and at least one.",
+    min_properties=1,
+    additional_properties=False,
+    properties={
+        "kind": Schema(type=OpenAPIType.STRING, enum=[one.value for one in JobKind]),
+        "state": Schema(
+            type=OpenAPIType.STRING,
+            enum=[one.value for one in (Wanted.DUE, Wanted.SCHEDULED, Wanted.RUNNING, Wanted.DEAD)],
+        ),
+        "tenant_id": _ID,
+        "recording_id": _ID,
+        "error_code": Schema(type=OpenAPIType.STRING, max_length=64, pattern="^[a-z_]+$"),
+        "fingerprint": Schema(
+            type=OpenAPIType.STRING, pattern="^[0-9a-f]{16}$", description="Of the newest attempt."
+        ),
+        "older_than_s": Schema(type=OpenAPIType.NUMBER, minimum=0, description="Made longer ago: seconds."),
+        "job_ids": Schema(
+            type=OpenAPIType.ARRAY,
+            items=_ID,
+            min_items=1,
+            max_items=SELECTION_MAX,
+            description="Of a selection.",
+        ),
+    },
+)
+ORDER = Schema(
+    type=OpenAPIType.OBJECT,
+    required=["verb", "filter"],
+    properties={
+        "verb": Schema(type=OpenAPIType.STRING, enum=[one.value for one in Verb]),
+        "filter": FILTER,
+        "dry_run": flag("Only say what it would be about."),
+    },
+)
+
+OVERVIEW = operation(
+    "See the deck at a glance",
+    description="Its queues, what they need, its workers.",
+    headers=HEADERS,
+    content={JSON: shown(overview=examples.OVERVIEW)},
+)
+JOBS = operation(
+    "List jobs", description="A page of jobs.", headers=HEADERS, content={JSON: shown(page=examples.JOBS)}
+)
+JOB = operation(
+    "Read a job",
+    description="Why it is not running, and its attempts.",
+    headers=HEADERS,
+    content={JSON: shown(job=examples.DETAIL)},
+)
+LIFE = operation(
+    "Read a recording's life",
+    description="Everything that happened to it, in its order.",
+    headers=HEADERS,
+    content={JSON: shown(life=examples.LIFE)},
+)
+FAILURES = operation(
+    "List failures by fingerprint",
+    description="Ways of failing, the most frequent first.",
+    headers=HEADERS,
+    content={JSON: shown(failures=examples.FAILURES)},
+)
+WORKERS = operation(
+    "List workers",
+    description="The worker processes.",
+    headers=HEADERS,
+    content={JSON: shown(workers=examples.WORKERS)},
+)
+ACT = operation(
+    "Act on all jobs that match",
+    success=HTTPStatus.ACCEPTED,
+    description="The dispatcher does it, by and by; `Location` says how far it is.",
+    headers=("Location", "Retry-After", *HEADERS),
+    content={JSON: shown(begun=examples.ACTION)},
+    body=RequestBody(required=True, content={JSON: shown(ORDER, retry=examples.ORDER)}),
+)
+ACTIONS = operation(
+    "List actions",
+    description="A page of actions.",
+    headers=HEADERS,
+    content={JSON: shown(page=examples.ACTIONS)},
+)
+ACTION = operation(
+    "Read an action",
+    description="How far it is.",
+    headers=("Retry-After", *HEADERS),
+    content={JSON: shown(action=examples.ACTION)},
+)
+STOP = operation(
+    "Stop an action",
+    description="Nothing more is done.",
+    headers=("Retry-After", *HEADERS),
+    content={JSON: shown(action=examples.ACTION | {"state": "stopped", "finished_at": examples.LATER})},
+)
+AUDIT = operation(
+    "Read the audit log",
+    description="A page of what operators did.",
+    headers=HEADERS,
+    content={JSON: shown(page=examples.AUDIT)},
+)
+
+
+def _change(summary: str, description: str) -> type:
+    return operation(
+        summary, description=description, headers=HEADERS, content={JSON: shown(changed=examples.CHANGED)}
+    )
+
+
+RETRY = _change("Retry a job now", "It is due, with fresh budgets.")
+DISCARD = _change("Discard a job", "It is over; its recording fails, if it was owed to it.")
+PAUSE = _change("Pause a queue", "It is paused.")
+RESUME = _change("Resume a queue", "It goes on.")
+DRAIN = _change("Drain a worker", "It begins no more jobs.")
+REFILL = _change("Refill Redis", "So many jobs are rung for again.")

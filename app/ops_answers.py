@@ -1,0 +1,168 @@
+"""How the models become what the operators' API answers with."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from app.documents import timestamp
+from app.ops_documents import (
+    ActionDocument,
+    ActionPreview,
+    AttemptDocument,
+    AuditDocument,
+    BreakerDocument,
+    FailureGroup,
+    JobDocument,
+    LifeDocument,
+    MomentDocument,
+    Overview,
+    QueueDocument,
+    WorkerDocument,
+)
+from models.action import Action, AuditEntry
+from models.attempt import Attempt
+from models.filters import COUNTED_MAX, Preview
+from models.job import JobFields, JobState
+from models.lives import Group, Life
+from models.overview import Load, Seen
+from models.workers import GONE_S, Worker
+
+
+def overview_of(seen: Seen, *, redis_away: bool) -> Overview:
+    """The deck as operators see it."""
+    rows = []
+    for queue in seen.queues:
+        load = seen.loads.get(queue.kind, Load())
+        waits = load.oldest_due_at
+        rows.append(
+            QueueDocument(
+                kind=queue.kind.value,
+                due=load.due,
+                scheduled=load.scheduled,
+                running=load.running,
+                dead=load.dead,
+                oldest_due_at=moment(waits),
+                oldest_due_s=round((seen.now - waits).total_seconds(), 3) if waits else None,
+                paused_at=moment(queue.paused_at),
+                paused_by=queue.paused_by,
+                running_max=queue.running_max,
+                tenant_running_max=queue.tenant_running_max,
+            )
+        )
+    away = [
+        BreakerDocument(one.dependency.value, one.state.value, one.reason, moment(one.opened_at))
+        for one in seen.breakers
+    ]
+    alive = sum(not _is_gone(worker, seen.now) for worker in seen.workers)
+    return Overview(timestamp(seen.now), rows, away, alive, "away" if redis_away else "there")
+
+
+def job_of(job: JobFields, now: datetime) -> JobDocument:
+    """A job as operators see it."""
+    names = ("id", "tenant_id", "recording_id", "claims", "attempts", "losses", "outages", "worker")
+    later = job.state is JobState.DUE and job.due_at > now
+    return JobDocument(
+        kind=job.kind.value,
+        state="scheduled" if later else job.state.value,
+        lease_until=moment(job.lease_until),
+        due_at=timestamp(job.due_at),
+        error_code=job.error_code,
+        created_at=timestamp(job.created_at),
+        finished_at=moment(job.finished_at),
+        **{name: getattr(job, name) for name in names},
+    )
+
+
+def attempt_of(attempt: Attempt) -> AttemptDocument:
+    """An attempt as operators see it."""
+    names = ("number", "worker", "error_code", "error", "traceback", "place", "fingerprint")
+    return AttemptDocument(
+        started_at=timestamp(attempt.started_at),
+        ended_at=moment(attempt.ended_at),
+        duration_ms=_ms(attempt.started_at, attempt.ended_at),
+        outcome=attempt.outcome and attempt.outcome.value,
+        **{name: getattr(attempt, name) for name in names},
+    )
+
+
+def life_of(recording_id: UUID, life: Life) -> LifeDocument:
+    """A recording's life."""
+    moments = [
+        MomentDocument(
+            at=timestamp(one.at),
+            to=moment(one.to),
+            duration_ms=_ms(one.at, one.to),
+            what=one.what,
+            id=one.id,
+            name=one.name,
+            state=one.state,
+            detail=one.detail,
+        )
+        for one in life.moments
+    ]
+    return LifeDocument(
+        recording_id, life.tenant_id, life.status, moment(life.deleted_at), moments, life.more
+    )
+
+
+def group_of(group: Group) -> FailureGroup:
+    """Ways of failing."""
+    times = {name: timestamp(getattr(group, name)) for name in ("first_at", "last_at")}
+    return FailureGroup(**group._asdict() | times)
+
+
+def action_of(action: Action) -> ActionDocument:
+    """An action and how far it is."""
+    names = ("id", "who", "filter", "reason", "matched", "done", "skipped")
+    return ActionDocument(
+        verb=action.verb.value,
+        state=action.state.value,
+        created_at=timestamp(action.created_at),
+        finished_at=moment(action.finished_at),
+        **{name: getattr(action, name) for name in names},
+    )
+
+
+def preview_of(seen: Preview) -> ActionPreview:
+    """What an action would be about."""
+    at_least = seen.matched >= COUNTED_MAX
+    return ActionPreview(True, seen.matched, at_least, list(seen.sample), moment(seen.oldest_at))
+
+
+def audit_of(entry: AuditEntry) -> AuditDocument:
+    """A line of the audit log."""
+    names = ("id", "who", "what", "subject", "count", "details")
+    return AuditDocument(at=timestamp(entry.at), **{name: getattr(entry, name) for name in names})
+
+
+def worker_of(worker: Worker, now: datetime, running: int) -> WorkerDocument:
+    """A worker process."""
+    names = ("id", "name", "version", "kinds", "threads", "draining_by")
+    working: Literal["working", "draining"] = "working" if worker.draining_at is None else "draining"
+    return WorkerDocument(
+        running=running,
+        state="gone" if _is_gone(worker, now) else working,
+        started_at=timestamp(worker.started_at),
+        heartbeat_at=timestamp(worker.heartbeat_at),
+        **{name: getattr(worker, name) for name in names},
+    )
+
+
+def page_of(found: Sequence[Any], limit: int) -> tuple[Sequence[Any], UUID | None]:
+    """A page of what was found, and where the next one begins; one more than `limit` says that there is one."""
+    page = found[:limit]
+    return page, page[-1].id if len(found) > limit else None
+
+
+def moment(at: datetime | None) -> str | None:
+    """A time, or null."""
+    return None if at is None else timestamp(at)
+
+
+def _ms(start: datetime, end: datetime | None) -> int | None:
+    return None if end is None else round((end - start).total_seconds() * 1000)
+
+
+def _is_gone(worker: Worker, now: datetime) -> bool:
+    return (now - worker.heartbeat_at).total_seconds() > GONE_S
