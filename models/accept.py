@@ -13,6 +13,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from models.conservation import COUNT_ACCEPTED
 from models.db import Database, Statement
 from models.ids import new_id
 from models.job import JobKind
@@ -78,7 +79,7 @@ def _statement(beside: str = "") -> Statement:
         SELECT CAST(:deadline_id AS uuid), '{JobKind.VIDEO_DEADLINE}', accepted.tenant_id, accepted.id,
                now() + make_interval(secs => CAST(:video_wait_s AS double precision))
         FROM accepted JOIN awaited ON awaited.recording_id = accepted.id
-    ) {beside}
+    ), counted AS ({COUNT_ACCEPTED}) {beside}
     SELECT id FROM accepted
     """  # noqa: S608  # constants only
     )
