@@ -134,6 +134,7 @@ class Settings(BaseSettings):
     job_timeout_s: float = Field(600, gt=0, description="an attempt that takes longer counts as a loss")
     drain_s: float = Field(10, ge=0, description="how long a worker that is stopped lets its jobs finish")
     sweep_s: float = Field(30, gt=0, description="how often the dispatcher sweeps what time made due")
+    conservation_s: float = Field(60, gt=0, description="how often the dispatcher counts what was accepted")
     log_format: str = Field("text", pattern="^(text|json)$")
 
     @property

@@ -26,6 +26,7 @@ from settings import Settings, SettingsError
 from storage.protocol import StorageError
 from workers import erasures
 from workers.actors import message_for, redis_broker
+from workers.conservation import Conservation
 from workers.expired import delete_expired
 from workers.failures import LOST
 from workers.runner import policy_of
@@ -69,6 +70,7 @@ class Dispatcher:
             self._ring_when_due(),
             self._repeat(self._rescue, self._settings.poll_s),
             self._repeat(self._erase, self._settings.poll_s),
+            self._repeat(Conservation(self._tools.db).check, self._settings.conservation_s),
             *(self._repeat(step, self._settings.sweep_s) for step in sweeps),
         ]
         tasks = {asyncio.create_task(step) for step in steps}
