@@ -135,6 +135,9 @@ class Settings(BaseSettings):
     drain_s: float = Field(10, ge=0, description="how long a worker that is stopped lets its jobs finish")
     sweep_s: float = Field(30, gt=0, description="how often the dispatcher sweeps what time made due")
     conservation_s: float = Field(60, gt=0, description="how often the dispatcher counts what was accepted")
+    metrics_port: int = Field(
+        0, ge=0, le=65535, description="where a process without HTTP of its own serves /metrics; 0: nowhere"
+    )
     log_format: str = Field("text", pattern="^(text|json)$")
 
     @property
@@ -163,6 +166,7 @@ class HomeSettings(BaseSettings):
     storage_url: StorageUrl | None = Field(None, alias="STORAGE_URL")
     secret_key: str | None = None
     public_url: PublicUrl | None = None
+    metrics_port: int | None = Field(None, ge=0, le=65535)
     first_keys: Path | None = Field(
         None, description="where the first tenant's keys are, or go; without it they are printed"
     )

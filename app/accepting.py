@@ -91,6 +91,8 @@ async def accept_checked(
         raise ApiError(
             Code.IDEMPOTENCY_IN_PROGRESS, detail, headers={"Retry-After": str(POLL_AGAIN_S)}
         ) from None
+    if not accepted.replayed:
+        services.metrics.accepted(new.source, checked.size)
     structlog.contextvars.bind_contextvars(recording_id=str(accepted.id))
     services.doorbell.ring()
     return accepted

@@ -8,6 +8,7 @@ from litestar.connection import ASGIConnection
 
 from app.budget import ByteBudget
 from app.limits import RateLimits
+from app.metrics import WebMetrics
 from app.passwords import Passwords
 from app.pending import Pending
 from app.proxies import Proxies
@@ -50,6 +51,7 @@ class Services:
     sessions: SessionTerms
     proxies: Proxies
     is_https: bool  # as clients see it
+    metrics: WebMetrics
     seams: Seams = field(default_factory=Seams)
 
 

@@ -5,6 +5,7 @@ over. Paths are logged without their query, which may hold a key.
 """
 
 import time
+from collections.abc import Callable
 from uuid import UUID
 
 import structlog
@@ -18,10 +19,11 @@ log = structlog.get_logger()
 
 
 class Tracing:
-    """Names, times and logs each request."""
+    """Names, times and logs each request. `count` hears its method, the route it matched, status (0: none) and seconds."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, count: Callable[[str, str | None, int, float], None]) -> None:
         self._app = app
+        self._count = count
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == ScopeType.HTTP:
@@ -52,12 +54,14 @@ class Tracing:
             # Returning without the end of the body makes the server close the connection: the client sees it is cut.
             log.error("answer_cut_short", error=_told(error))
         finally:
+            took_s = time.perf_counter() - began
+            self._count(scope["method"], scope.get("path_template"), status, took_s)
             log.info(
                 "request",
                 method=scope["method"],
                 path=scope["raw_path"].decode("ascii", "backslashreplace"),  # as sent: no control characters
                 status=status,
-                ms=round((time.perf_counter() - began) * 1000, 1),
+                ms=round(took_s * 1000, 1),
             )
 
 

@@ -46,7 +46,7 @@ class ClaimLost(Exception):
 
 @dataclass(frozen=True)
 class Claim:
-    """A worker's hold on a job. `attempts` counts this one; `losses` are those so far."""
+    """A worker's hold on a job. `attempts` counts this one; `losses` are those so far. It was due for `waited_s` seconds."""
 
     id: UUID
     job_id: UUID
@@ -55,6 +55,7 @@ class Claim:
     recording_id: UUID
     attempts: int
     losses: int
+    waited_s: float = 0
 
 
 async def add(

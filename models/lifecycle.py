@@ -107,7 +107,9 @@ _CLAIM = Statement(
         FROM claimed JOIN unnest(CAST(:job_kinds AS text[]), CAST(:kinds AS text[]), CAST(:names AS text[]))
              AS put (job_kind, kind, name) ON put.job_kind = claimed.kind
     )
-    SELECT id, kind, tenant_id, recording_id, attempts, losses FROM claimed
+    SELECT id, kind, tenant_id, recording_id, attempts, losses,
+           extract(epoch FROM claimed_at - due_at)::float AS waited_s
+    FROM claimed
     """  # noqa: S608  # constants only
 )
 
@@ -137,7 +139,8 @@ async def claim(
     if job is None:
         return None
     kind, tenant_id, recording_id = JobKind(job["kind"]), job["tenant_id"], job["recording_id"]
-    claim = Claim(claim_id, job_id, kind, tenant_id, recording_id, job["attempts"], job["losses"])
+    budgets = job["attempts"], job["losses"], job["waited_s"]
+    claim = Claim(claim_id, job_id, kind, tenant_id, recording_id, *budgets)
     return Work(claim, {put: object_name(put, tenant_id, recording_id, claim_id) for put in PUTS[kind]})
 
 

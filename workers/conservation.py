@@ -6,6 +6,7 @@ is one: at most a `SHARE`th of Postgres's time.
 """
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -25,10 +26,11 @@ log = structlog.get_logger()
 
 
 class Conservation:
-    """Where one dispatcher is on its way through the hours."""
+    """Where one dispatcher is on its way through the hours. `checked` hears that the latest hours were looked at."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, checked: Callable[[], None]) -> None:
         self._db = db
+        self._checked = checked
         self._until: datetime | None = None  # hours from here on were looked at on this way
         self._slice = FIRST_SLICE
         self._not_before = 0.0
@@ -43,6 +45,7 @@ class Conservation:
                 pass
             recent = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - RECENT
             await self._look(recent, recent + 2 * RECENT)  # clocks may differ
+            self._checked()
             await self._look_back(recent)
         finally:
             self._not_before = time.monotonic() + SHARE * (time.monotonic() - began)

@@ -17,11 +17,13 @@ from dramatiq.middleware import AsyncIO, Middleware
 
 import logs
 import settings
+from metrics import new_registry
 from models.db import Database
 from settings import Settings, SettingsError
 from workers.actors import declare_actors, redis_broker
 from workers.garbage import collect_rarely
 from workers.leases import Leases
+from workers.metrics import JobMetrics, served
 from workers.runner import Runner
 from workers.tools import LIMIT_SHARE_OF_LEASE, check_start, open_tools
 from workers.watchdog import exit_when_stuck, exit_with_parent, leave, leave_after
@@ -90,8 +92,11 @@ class Runtime(Middleware):
             job_timeout_s=config.job_timeout_s,
             leave=leave,
         )
+        registry = new_registry("worker")
+        pools = {"worker": tools.db, "renewal": renewal}
+        await self._open.enter_async_context(served(registry, config, pools))
         self._renewing = asyncio.create_task(leases.run(), name="lease renewal")
-        self._runner = Runner(config, tools, leases)
+        self._runner = Runner(config, tools, leases, JobMetrics(registry))
 
     async def _stop(self) -> None:
         if self._renewing is not None:

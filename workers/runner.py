@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 import structlog
+from prometheus_client import CollectorRegistry
 
 from models import lifecycle
 from models.db import is_away
@@ -24,6 +25,7 @@ from workers.failures import ShuttingDown, TookTooLong, failure_of
 from workers.isolation import run_isolated
 from workers.leases import Lease, Leases
 from workers.mask import mask
+from workers.metrics import JobMetrics
 from workers.process import process
 from workers.purge import purge
 from workers.relate import relate
@@ -49,7 +51,10 @@ log = structlog.get_logger()
 class Runner:
     """Runs the jobs of one worker process."""
 
-    def __init__(self, settings: Settings, tools: Tools, leases: Leases) -> None:
+    def __init__(
+        self, settings: Settings, tools: Tools, leases: Leases, metrics: JobMetrics | None = None
+    ) -> None:
+        self._metrics = metrics or JobMetrics(CollectorRegistry())
         self._settings = settings
         self._tools = tools
         self._leases = leases
@@ -103,15 +108,21 @@ class Runner:
             log.warning("job_not_claimed", job_id=str(job_id), error=str(error))
             return  # still due, and rung for again; or claimed all the same, and lost when its lease ends
         if work is None:
+            self._metrics.dropped()
             return
+        kind = work.claim.kind
+        self._metrics.began(kind, work.claim.waited_s)
         with structlog.contextvars.bound_contextvars(
-            job_id=str(job_id), recording_id=str(work.claim.recording_id), kind=work.claim.kind.value
+            job_id=str(job_id), recording_id=str(work.claim.recording_id), kind=kind.value
         ):
-            async with self._leases.keep(work.claim, claimed_at=claimed_at) as lease:
-                if stopped:
-                    await self._settle(work, failure_of(ShuttingDown()), lease)
-                else:
-                    await self._attempt(work, lease)
+            try:
+                async with self._leases.keep(work.claim, claimed_at=claimed_at) as lease:
+                    if stopped:
+                        await self._settle(work, failure_of(ShuttingDown()), lease)
+                    else:
+                        await self._attempt(work, lease)
+            finally:
+                self._metrics.ended(kind, time.monotonic() - claimed_at)
 
     async def _attempt(self, work: Work, lease: Lease) -> None:
         began = time.monotonic()
@@ -123,11 +134,11 @@ class Runner:
                     await JOBS[work.claim.kind](work, self._tools)
                     failure = None
         except ClaimLost:
-            log.warning("claim_lost")
+            self._claim_lost(work)
             return
         except asyncio.CancelledError:
             if lease.over or not self._draining:
-                log.warning("claim_lost")
+                self._claim_lost(work)
                 return
             failure = failure_of(ShuttingDown())
         except TimeoutError as error:
@@ -137,6 +148,7 @@ class Runner:
             failure = failure_of(error)
         if failure is None:
             took_ms = round((time.monotonic() - began) * 1000)
+            self._metrics.done(work.claim.kind)
             log.info("job_done", attempt=work.claim.attempts, losses=work.claim.losses, ms=took_ms)
         else:
             await self._settle(work, failure, lease)
@@ -153,6 +165,7 @@ class Runner:
                     raise
                 await asyncio.sleep(SETTLE_PAUSE_S)
                 continue
+            self._metrics.settled(work.claim.kind, failure, verdict)
             known = failure.kind in (FailureKind.AWAY, FailureKind.BAD_INPUT, FailureKind.STOPPED)
             log.warning(
                 "job_attempt_failed",
@@ -166,6 +179,10 @@ class Runner:
             )
             return
         log.warning("job_not_settled", failure=failure.kind.value)
+
+    def _claim_lost(self, work: Work) -> None:
+        self._metrics.claim_lost(work.claim.kind)
+        log.warning("claim_lost")
 
 
 def policy_of(settings: Settings) -> Policy:
