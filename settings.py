@@ -140,6 +140,17 @@ class Settings(BaseSettings):
     )
     log_format: str = Field("text", pattern="^(text|json)$")
 
+    otel_endpoint: str = Field("", alias="OTEL_EXPORTER_OTLP_ENDPOINT", description="as OpenTelemetry has it")
+    otel_traces_endpoint: str = Field("", alias="OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    otel_traces_exporter: str = Field("otlp", alias="OTEL_TRACES_EXPORTER")
+    otel_sdk_disabled: bool = Field(False, alias="OTEL_SDK_DISABLED")
+
+    @property
+    def traces_are_on(self) -> bool:
+        """Whether there is somebody to send traces to."""
+        asked = self.otel_traces_exporter == "otlp" and not self.otel_sdk_disabled
+        return asked and bool(self.otel_endpoint or self.otel_traces_endpoint)
+
     @property
     def base_url(self) -> str:
         """Where clients reach this deck, without a trailing slash."""

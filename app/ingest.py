@@ -103,7 +103,8 @@ async def _keep(services: Services, caller: Caller, head: Batch, batch: NewBatch
         )
         opening = Opening(batch.digest, batch.size, services.live.first_look_s)
         try:
-            opened = await accept(services.db, new, batch.payload, terms=services.video, opening=opening)
+            with services.traces.span("accept", tapedeck__source=Source.STREAM.value):
+                opened = await accept(services.db, new, batch.payload, terms=services.video, opening=opening)
         except SessionIsOpen:
             continue
         services.metrics.accepted(Source.STREAM, batch.size)

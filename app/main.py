@@ -54,6 +54,7 @@ from models.video import VideoTerms
 from settings import Settings, SettingsError
 from storage.open import open_storage
 from storage.protocol import Storage, StorageError
+from traces import Traces, open_traces
 
 POOL_SIZE = 20
 DATABASE_LIMIT_S = 15
@@ -71,7 +72,9 @@ class Web:
 
     def __init__(self, litestar: Litestar, services: Services, settings: Settings) -> None:
         self._litestar = litestar
-        self._http = Tracing(Cors(_heads_as_gets(litestar), settings.cors_origins), services.metrics.request)
+        self._http = Tracing(
+            Cors(_heads_as_gets(litestar), settings.cors_origins), services.metrics.request, services.traces
+        )
         self._services = services
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -85,8 +88,8 @@ class Web:
         self._services.watcher.stop()
 
 
-def create_app(settings: Settings) -> Web:
-    """The HTTP service, not running yet. Raises SettingsError."""
+def create_app(settings: Settings, traces: Traces | None = None) -> Web:
+    """The HTTP service, not running yet. Without `traces` the settings say whether there are any. Raises SettingsError."""
     db = Database(
         settings.database_url, pool_size=POOL_SIZE, limit_s=DATABASE_LIMIT_S, application="tapedeck-web"
     )
@@ -109,6 +112,7 @@ def create_app(settings: Settings) -> Web:
         proxies=Proxies(settings.trusted_proxies),
         is_https=settings.base_url.startswith("https://"),
         metrics=WebMetrics(metrics.new_registry("web")),
+        traces=traces or open_traces("web", are_on=settings.traces_are_on),
     )
     api = Router(
         recordings.PATH,
@@ -172,6 +176,7 @@ async def front_page() -> Redirect:
 async def _running(app: Litestar, services: Services, redis_url: str) -> AsyncIterator[None]:
     """Clients and tasks, from start to stop. Raises CannotStart."""
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(asyncio.to_thread, services.traces.close)
         stack.push_async_callback(services.storage.close)
         stack.push_async_callback(services.db.close)
         await _check_start(services.db)

@@ -20,6 +20,7 @@ from models.live import LiveTerms
 from models.sign_in import SessionTerms
 from models.video import VideoTerms
 from storage.protocol import Storage
+from traces import Traces
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Services:
     proxies: Proxies
     is_https: bool  # as clients see it
     metrics: WebMetrics
+    traces: Traces
     seams: Seams = field(default_factory=Seams)
 
 

@@ -20,6 +20,7 @@ from models.job import JobKind
 from models.object import ObjectKind, ObjectState, object_name
 from models.payload import cut
 from models.recording import OPENING, Source
+from models.trace import TRACEPARENT
 from models.video import VideoTerms
 from replay.client import Client
 
@@ -64,9 +65,9 @@ def _statement(beside: str = "") -> Statement:
         SELECT first.id, first.batch, CAST(:digest AS bytea), CAST(:size AS bigint), CAST(:size AS bigint)
         FROM first WHERE CAST(:is_open AS boolean)
     ), owed AS (
-        INSERT INTO job (id, kind, tenant_id, recording_id, due_at)
+        INSERT INTO job (id, kind, tenant_id, recording_id, due_at, trace)
         SELECT CAST(:job_id AS uuid), CAST(:first_job AS text), accepted.tenant_id, accepted.id,
-               now() + make_interval(secs => CAST(:first_job_after_s AS double precision))
+               now() + make_interval(secs => CAST(:first_job_after_s AS double precision)), CAST(:trace AS text)
         FROM accepted
     ), awaited AS (
         INSERT INTO object (name, kind, state, recording_id, expires_at)
@@ -75,9 +76,9 @@ def _statement(beside: str = "") -> Statement:
         FROM accepted WHERE CAST(:upload_name AS text) IS NOT NULL
         RETURNING recording_id
     ), limited AS (
-        INSERT INTO job (id, kind, tenant_id, recording_id, due_at)
+        INSERT INTO job (id, kind, tenant_id, recording_id, due_at, trace)
         SELECT CAST(:deadline_id AS uuid), '{JobKind.VIDEO_DEADLINE}', accepted.tenant_id, accepted.id,
-               now() + make_interval(secs => CAST(:video_wait_s AS double precision))
+               now() + make_interval(secs => CAST(:video_wait_s AS double precision)), CAST(:trace AS text)
         FROM accepted JOIN awaited ON awaited.recording_id = accepted.id
     ), counted AS ({COUNT_ACCEPTED}) {beside}
     SELECT id FROM accepted
@@ -218,6 +219,7 @@ async def accept(
         "first_job": JobKind.CLOSE if opening else JobKind.PROCESS,
         "first_job_after_s": opening.look_s if opening else 0,
         "chunks": cut(payload),
+        "trace": TRACEPARENT.get(),
         "key": idempotency.key if idempotency else None,
         "body_hash": idempotency.body_hash if idempotency else None,
     }

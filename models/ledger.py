@@ -25,6 +25,7 @@ from models.db import Database
 from models.ids import new_id
 from models.job import FinishedJob, Job, JobFields, JobKind, JobState, Priority
 from models.retry import Again, Dead, Failure, FailureKind, History, Policy, decide
+from models.trace import TRACEPARENT
 
 Session: TypeAlias = AsyncSession | AsyncConnection
 
@@ -56,6 +57,7 @@ class Claim:
     attempts: int
     losses: int
     waited_s: float = 0
+    trace: str | None = None
 
 
 async def add(
@@ -72,7 +74,15 @@ async def add(
     whose = {"tenant_id": tenant_id, "recording_id": recording_id}
     await session.execute(
         insert(Job)
-        .values(id=new_id(), kind=kind, state=JobState.DUE, due_at=due_at, priority=priority, **whose)
+        .values(
+            id=new_id(),
+            kind=kind,
+            state=JobState.DUE,
+            due_at=due_at,
+            priority=priority,
+            trace=TRACEPARENT.get(),
+            **whose,
+        )
         .on_conflict_do_nothing(
             index_elements=["recording_id", "kind"], index_where=text("state IN ('due', 'running')")
         )

@@ -108,7 +108,7 @@ _CLAIM = Statement(
              AS put (job_kind, kind, name) ON put.job_kind = claimed.kind
     )
     SELECT id, kind, tenant_id, recording_id, attempts, losses,
-           extract(epoch FROM claimed_at - due_at)::float AS waited_s
+           extract(epoch FROM claimed_at - due_at)::float AS waited_s, trace
     FROM claimed
     """  # noqa: S608  # constants only
 )
@@ -139,8 +139,8 @@ async def claim(
     if job is None:
         return None
     kind, tenant_id, recording_id = JobKind(job["kind"]), job["tenant_id"], job["recording_id"]
-    budgets = job["attempts"], job["losses"], job["waited_s"]
-    claim = Claim(claim_id, job_id, kind, tenant_id, recording_id, *budgets)
+    rest = job["attempts"], job["losses"], job["waited_s"], job["trace"]
+    claim = Claim(claim_id, job_id, kind, tenant_id, recording_id, *rest)
     return Work(claim, {put: object_name(put, tenant_id, recording_id, claim_id) for put in PUTS[kind]})
 
 

@@ -20,6 +20,7 @@ import settings
 from metrics import new_registry
 from models.db import Database
 from settings import Settings, SettingsError
+from traces import open_traces
 from workers.actors import declare_actors, redis_broker
 from workers.garbage import collect_rarely
 from workers.leases import Leases
@@ -74,8 +75,10 @@ class Runtime(Middleware):
 
     async def _start(self, threads: int) -> None:
         config = self._settings
+        traces = open_traces("worker", are_on=config.traces_are_on)
+        self._open.push_async_callback(asyncio.to_thread, traces.close)
         tools = await self._open.enter_async_context(
-            open_tools(config, pool_size=threads + 1, application="tapedeck worker")
+            open_tools(config, pool_size=threads + 1, application="tapedeck worker", traces=traces)
         )
         await check_start(tools.db)
         renewal = Database(

@@ -8,6 +8,7 @@ import os
 import socket
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from uuid import UUID
 
 import structlog
@@ -20,6 +21,7 @@ from models.ledger import ClaimLost
 from models.lifecycle import Work
 from models.retry import LOSSES_BEFORE_ISOLATION, Failure, FailureKind, Policy
 from settings import Settings
+from traces import Note
 from workers.close import close
 from workers.failures import ShuttingDown, TookTooLong, failure_of
 from workers.isolation import run_isolated
@@ -117,14 +119,28 @@ class Runner:
         ):
             try:
                 async with self._leases.keep(work.claim, claimed_at=claimed_at) as lease:
-                    if stopped:
-                        await self._settle(work, failure_of(ShuttingDown()), lease)
-                    else:
-                        await self._attempt(work, lease)
+                    with self._span(work) as note:
+                        if stopped:
+                            await self._settle(work, failure_of(ShuttingDown()), lease, note)
+                        else:
+                            await self._attempt(work, lease, note)
             finally:
                 self._metrics.ended(kind, time.monotonic() - claimed_at)
 
-    async def _attempt(self, work: Work, lease: Lease) -> None:
+    def _span(self, work: Work) -> AbstractContextManager[Note]:
+        """The attempt, in the trace of what owed the job."""
+        claim = work.claim
+        return self._tools.traces.span(
+            claim.kind.value,
+            "CONSUMER",
+            parent=claim.trace,
+            tapedeck__recording_id=str(claim.recording_id),
+            tapedeck__job_id=str(claim.job_id),
+            tapedeck__attempt=claim.attempts,
+            tapedeck__losses=claim.losses,
+        )
+
+    async def _attempt(self, work: Work, lease: Lease, note: Note) -> None:
         began = time.monotonic()
         try:
             async with asyncio.timeout(self._settings.job_timeout_s):
@@ -134,11 +150,11 @@ class Runner:
                     await JOBS[work.claim.kind](work, self._tools)
                     failure = None
         except ClaimLost:
-            self._claim_lost(work)
+            self._claim_lost(work, note)
             return
         except asyncio.CancelledError:
             if lease.over or not self._draining:
-                self._claim_lost(work)
+                self._claim_lost(work, note)
                 return
             failure = failure_of(ShuttingDown())
         except TimeoutError as error:
@@ -151,10 +167,11 @@ class Runner:
             self._metrics.done(work.claim.kind)
             log.info("job_done", attempt=work.claim.attempts, losses=work.claim.losses, ms=took_ms)
         else:
-            await self._settle(work, failure, lease)
+            await self._settle(work, failure, lease, note)
 
-    async def _settle(self, work: Work, failure: Failure, lease: Lease) -> None:
+    async def _settle(self, work: Work, failure: Failure, lease: Lease, note: Note) -> None:
         """Write down how the attempt ended; while Postgres is away, try until the lease is over."""
+        note.failed(failure.code.value)
         while time.monotonic() < lease.ends:
             try:
                 verdict = await lifecycle.settle(
@@ -180,7 +197,8 @@ class Runner:
             return
         log.warning("job_not_settled", failure=failure.kind.value)
 
-    def _claim_lost(self, work: Work) -> None:
+    def _claim_lost(self, work: Work, note: Note) -> None:
+        note.failed("claim_lost")
         self._metrics.claim_lost(work.claim.kind)
         log.warning("claim_lost")
 
