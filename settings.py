@@ -137,7 +137,22 @@ class Settings(BaseSettings):
     job_timeout_s: float = Field(600, gt=0, description="an attempt that takes longer counts as a loss")
     drain_s: float = Field(10, ge=0, description="how long a worker that is stopped lets its jobs finish")
     sweep_s: float = Field(30, gt=0, description="how often the dispatcher sweeps what time made due")
+    conservation_s: float = Field(60, gt=0, description="how often the dispatcher counts what was accepted")
+    metrics_port: int = Field(
+        0, ge=0, le=65535, description="where a process without HTTP of its own serves /metrics; 0: nowhere"
+    )
     log_format: str = Field("text", pattern="^(text|json)$")
+
+    otel_endpoint: str = Field("", alias="OTEL_EXPORTER_OTLP_ENDPOINT", description="as OpenTelemetry has it")
+    otel_traces_endpoint: str = Field("", alias="OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    otel_traces_exporter: str = Field("otlp", alias="OTEL_TRACES_EXPORTER")
+    otel_sdk_disabled: bool = Field(False, alias="OTEL_SDK_DISABLED")
+
+    @property
+    def traces_are_on(self) -> bool:
+        """Whether there is somebody to send traces to."""
+        asked = self.otel_traces_exporter == "otlp" and not self.otel_sdk_disabled
+        return asked and bool(self.otel_endpoint or self.otel_traces_endpoint)
 
     @property
     def base_url(self) -> str:
@@ -165,6 +180,7 @@ class HomeSettings(BaseSettings):
     storage_url: StorageUrl | None = Field(None, alias="STORAGE_URL")
     secret_key: str | None = None
     public_url: PublicUrl | None = None
+    metrics_port: int | None = Field(None, ge=0, le=65535)
     first_keys: Path | None = Field(
         None, description="where the first tenant's keys are, or go; without it they are printed"
     )

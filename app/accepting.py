@@ -79,10 +79,14 @@ async def accept_checked(
     opening = Opening(b"", checked.size, services.live.first_look_s) if is_open else None
     terms = services.video
     try:
-        with services.pending.adding(len(checked.payload)):
+        with (
+            services.pending.adding(len(checked.payload)),
+            services.traces.span("accept", tapedeck__source=new.source.value) as note,
+        ):
             accepted = await accept(
                 services.db, new, checked.payload, idempotency, terms=terms, replay=replay, opening=opening
             )
+            note.tell(tapedeck__recording_id=str(accepted.id))
     except KeyReused:
         detail = "This Idempotency-Key came before with another body."
         raise ApiError(Code.IDEMPOTENCY_KEY_REUSED, detail) from None
@@ -91,6 +95,8 @@ async def accept_checked(
         raise ApiError(
             Code.IDEMPOTENCY_IN_PROGRESS, detail, headers={"Retry-After": str(POLL_AGAIN_S)}
         ) from None
+    if not accepted.replayed:
+        services.metrics.accepted(new.source, checked.size)
     structlog.contextvars.bind_contextvars(recording_id=str(accepted.id))
     services.doorbell.ring()
     return accepted

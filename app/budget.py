@@ -13,6 +13,7 @@ class ByteBudget:
     """`total` bytes to be shared by all holds. Safe to use from threads."""
 
     def __init__(self, total: int) -> None:
+        self.total = total
         self._free = total
         self._lock = threading.Lock()
 

@@ -15,7 +15,7 @@ from app.recordings import visible
 from app.services import services_of
 from models import live
 from models.live import Conflict, NewBatch, NotOpen
-from models.recording import Status
+from models.recording import Source, Status
 from models.tenancy import Scope
 
 
@@ -71,6 +71,8 @@ async def append_chunk(request: ApiRequest, recording_id: FromPath[UUID]) -> Res
             raise ApiError(Code.RECORDING_CLOSED, "This recording takes no more chunks.") from None
     if appended is None:
         raise not_found()
+    if not appended.again:
+        services.metrics.appended(Source.UPLOAD, batch.size)
     if appended.is_full:
         await live.finish(services.db, tenant_id, recording_id)
         services.doorbell.ring()

@@ -83,6 +83,8 @@ async def _keep(services: Services, caller: Caller, head: Batch, batch: NewBatch
             services.db, caller.project_id, head.session_id, batch, services.live
         )
         if appended is not None:
+            if not appended.again:
+                services.metrics.appended(Source.STREAM, batch.size)
             return appended
         before = await live.before(
             services.db, caller.tenant_id, caller.project_id, head.session_id, batch.digest
@@ -102,9 +104,11 @@ async def _keep(services: Services, caller: Caller, head: Batch, batch: NewBatch
         )
         opening = Opening(batch.digest, batch.size, services.live.first_look_s)
         try:
-            opened = await accept(services.db, new, batch.payload, terms=services.video, opening=opening)
+            with services.traces.span("accept", tapedeck__source=Source.STREAM.value):
+                opened = await accept(services.db, new, batch.payload, terms=services.video, opening=opening)
         except SessionIsOpen:
             continue
+        services.metrics.accepted(Source.STREAM, batch.size)
         return Appended(opened.id, again=False, is_full=batch.size >= services.live.max_bytes)
     detail = "This session is opened and closed all the time. Nothing was stored; try again soon."
     raise ApiError(Code.OVERLOADED, detail, headers={"Retry-After": str(RETRY_SOON_S)})

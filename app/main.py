@@ -13,6 +13,7 @@ from litestar.exceptions import HTTPException
 from litestar.response import Redirect
 from litestar.types import ASGIApp, ControllerRouterHandler, Receive, Send
 
+import metrics
 from app import (
     chunks,
     erasures,
@@ -37,6 +38,7 @@ from app.admission import say_limits
 from app.budget import ByteBudget
 from app.cors import Cors
 from app.limits import Quotas, RateLimits
+from app.metrics import DeckMetrics, WebMetrics, serve_metrics
 from app.passwords import Passwords
 from app.pending import Pending
 from app.proxies import Proxies
@@ -46,6 +48,7 @@ from app.waiting import Watcher
 from models import migrate, queries
 from models.db import Database, UnsafeServer, wait_for_server
 from models.doorbell import Doorbell, connect
+from models.figures import figures
 from models.live import LiveTerms
 from models.pending import pending_bytes
 from models.sign_in import SessionTerms
@@ -53,6 +56,7 @@ from models.video import VideoTerms
 from settings import Settings, SettingsError
 from storage.open import open_storage
 from storage.protocol import Storage, StorageError
+from traces import Traces, open_traces
 
 POOL_SIZE = 20
 DATABASE_LIMIT_S = 15
@@ -70,7 +74,9 @@ class Web:
 
     def __init__(self, litestar: Litestar, services: Services, settings: Settings) -> None:
         self._litestar = litestar
-        self._http = Tracing(Cors(_heads_as_gets(litestar), settings.cors_origins))
+        self._http = Tracing(
+            Cors(_heads_as_gets(litestar), settings.cors_origins), services.metrics.request, services.traces
+        )
         self._services = services
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -84,8 +90,8 @@ class Web:
         self._services.watcher.stop()
 
 
-def create_app(settings: Settings) -> Web:
-    """The HTTP service, not running yet. Raises SettingsError."""
+def create_app(settings: Settings, traces: Traces | None = None) -> Web:
+    """The HTTP service, not running yet. Without `traces` the settings say whether there are any. Raises SettingsError."""
     db = Database(
         settings.database_url, pool_size=POOL_SIZE, limit_s=DATABASE_LIMIT_S, application="tapedeck-web"
     )
@@ -108,6 +114,8 @@ def create_app(settings: Settings) -> Web:
         proxies=Proxies(settings.trusted_proxies),
         is_https=settings.base_url.startswith("https://"),
         tenant_running_max=settings.tenant_running_max,
+        metrics=WebMetrics(metrics.new_registry("web")),
+        traces=traces or open_traces("web", are_on=settings.traces_are_on),
     )
     api = Router(
         recordings.PATH,
@@ -143,6 +151,7 @@ def create_app(settings: Settings) -> Web:
             front_page,
             health.health,
             health.ready,
+            serve_metrics,
             openapi.document,
             *_mounts(storage),
         ],
@@ -177,6 +186,7 @@ async def front_page() -> Redirect:
 async def _running(app: Litestar, services: Services, redis_url: str) -> AsyncIterator[None]:
     """Clients and tasks, from start to stop. Raises CannotStart."""
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(asyncio.to_thread, services.traces.close)
         stack.push_async_callback(services.storage.close)
         stack.push_async_callback(services.db.close)
         await _check_start(services.db)
@@ -186,11 +196,29 @@ async def _running(app: Litestar, services: Services, redis_url: str) -> AsyncIt
             {"database": services.db.ping, "redis": redis.ping, "storage": services.storage.check}
         )
         stack.push_async_callback(app.state.readiness.close)
+        app.state.metrics = _deck_metrics(services, app.state.readiness)
+        stack.push_async_callback(app.state.metrics.close)
+        await stack.enter_async_context(metrics.watched_loop(services.metrics.registry))
         await stack.enter_async_context(services.doorbell)
         await stack.enter_async_context(services.watcher)
         stack.push_async_callback(services.rates.close)
         await stack.enter_async_context(services.pending)
         yield
+
+
+def _deck_metrics(services: Services, readiness: health.Readiness) -> DeckMetrics:
+    registry, pending, budget = services.metrics.registry, services.pending, services.budget
+    metrics.Pools({"web": services.db.connections}, registry)
+    bounds = {
+        "tapedeck_pending_bytes": ("Payload that waits in Postgres.", lambda: pending.size),
+        "tapedeck_pending_limit_bytes": ("Beyond it nothing is accepted.", lambda: pending.cap),
+        "tapedeck_request_bodies_bytes": (
+            "Decompressed bytes that requests hold.",
+            lambda: budget.total - budget.free,
+        ),
+        "tapedeck_request_bodies_limit_bytes": ("Beyond it nothing is accepted.", lambda: budget.total),
+    }
+    return DeckMetrics(registry, partial(figures, services.db), readiness.ask, bounds)
 
 
 async def _check_start(db: Database) -> None:
@@ -241,7 +269,12 @@ def _heads_as_gets(app: Any) -> ASGIApp:
 
     async def wrapped(scope: Any, receive: Receive, send: Send) -> None:
         own = scope["path"].startswith("/storage/") or scope["path"].endswith(("/events", "/logs"))
-        await app(scope if own or scope["method"] != "HEAD" else {**scope, "method": "GET"}, receive, send)
+        if own or scope["method"] != "HEAD":
+            await app(scope, receive, send)
+            return
+        as_get = {**scope, "method": "GET"}
+        await app(as_get, receive, send)
+        scope["path_template"] = as_get.get("path_template")
 
     return wrapped
 

@@ -39,9 +39,19 @@ class Pending:
         self._stopped = False
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def cap(self) -> int:
+        """Beyond so many bytes nothing more is let in."""
+        return self._cap
+
+    @property
+    def size(self) -> int:
+        """Bytes that wait, as far as this process knows."""
+        return self._measured + self._since + self._on_their_way
+
     def check(self) -> None:
         """Raise ApiError when nothing more is let in."""
-        full = self._measured + self._since + self._on_their_way >= self._cap
+        full = self.size >= self._cap
         if full != self._is_full:
             self._is_full = full
             log.warning("pending_full" if full else "pending_not_full", cap=self._cap)

@@ -8,6 +8,7 @@ from litestar.connection import ASGIConnection
 
 from app.budget import ByteBudget
 from app.limits import RateLimits
+from app.metrics import WebMetrics
 from app.passwords import Passwords
 from app.pending import Pending
 from app.proxies import Proxies
@@ -19,6 +20,7 @@ from models.live import LiveTerms
 from models.sign_in import SessionTerms
 from models.video import VideoTerms
 from storage.protocol import Storage
+from traces import Traces
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Services:
     sessions: SessionTerms
     proxies: Proxies
     is_https: bool  # as clients see it
+    metrics: WebMetrics
+    traces: Traces
     tenant_running_max: int = 0  # of queues without a limit of their own
     seams: Seams = field(default_factory=Seams)
 

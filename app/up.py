@@ -28,6 +28,8 @@ EXAMPLES = PROCFILE.parent / "tests" / "fixtures" / "recordings"
 STOP_ORDER = ("web", "dispatcher", "worker", "valkey", "postgres")
 STOP_S = {"web": 12.0, "worker": 30.0}  # others: Program's default
 ASK_EVERY_S = 0.1
+METRICS_BEYOND = 1000  # web at 8000: the metrics of the others from 9000 on
+MOST_PORT = 65000
 ONE_PRESS_S = 0.5  # a terminal and a wrapper may both pass on the same Ctrl-C
 REPORT_EVERY_S = 10.0
 EXAMPLE = (
@@ -89,7 +91,10 @@ class Deck:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(configured.host, configured.host)  # noqa: S104
         self.local_url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         self.url = (configured.public_url or self.local_url).rstrip("/")
-        self.environment = _environment(self.urls, configured.host, port, secret_key, home)
+        metrics_port = configured.metrics_port
+        if metrics_port is None:
+            metrics_port = port + METRICS_BEYOND if port + METRICS_BEYOND <= MOST_PORT else 0
+        self.environment = _environment(self.urls, configured.host, port, metrics_port, secret_key, home)
         if elsewhere := [str(server.data) for server in self.servers if server.is_elsewhere]:
             log.info("only root may enter %s: data is in %s", home.path, " and ".join(elsewhere))
 
@@ -217,7 +222,7 @@ def _check(configured: HomeSettings, secret_key: str) -> None:
 
 
 def _environment(
-    urls: tuple[str, str, str], host: str, port: int, secret_key: str, home: Home
+    urls: tuple[str, str, str], host: str, port: int, metrics_port: int, secret_key: str, home: Home
 ) -> Mapping[str, str]:
     here = str(Path(sys.executable).parent)  # so that the Procfile's `python` and `tapedeck` are ours
     return {
@@ -227,6 +232,7 @@ def _environment(
         **dict(zip(("DATABASE_URL", "REDIS_URL", "STORAGE_URL"), urls, strict=True)),
         "HOST": host,
         "PORT": str(port),
+        "TAPEDECK_METRICS_PORT": str(metrics_port),
         "TAPEDECK_HOME": str(home.path),
         "TAPEDECK_SECRET_KEY": secret_key,
         "TAPEDECK_FIRST_KEYS": str(home.first_keys),

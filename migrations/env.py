@@ -10,6 +10,7 @@ from sqlmodel import SQLModel
 import models.action
 import models.attempt
 import models.breakers
+import models.conservation
 import models.erasure
 import models.job
 import models.object

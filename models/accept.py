@@ -13,6 +13,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from models.conservation import COUNT_ACCEPTED
 from models.db import Database, Statement
 from models.ids import new_id
 from models.job import JobKind
@@ -20,6 +21,7 @@ from models.object import ObjectKind, ObjectState, object_name
 from models.payload import cut
 from models.recording import OPENING, Source, Status
 from models.status_change import Why
+from models.trace import TRACEPARENT
 from models.video import VideoTerms
 from replay.client import Client
 
@@ -67,9 +69,9 @@ def _statement(beside: str = "") -> Statement:
         INSERT INTO status_change (recording_id, at, status, why)
         SELECT accepted.id, now(), '{Status.UPLOADING}', '{Why.ACCEPTED}' FROM accepted
     ), owed AS (
-        INSERT INTO job (id, kind, tenant_id, recording_id, due_at, ring_at)
+        INSERT INTO job (id, kind, tenant_id, recording_id, due_at, ring_at, trace)
         SELECT CAST(:job_id AS uuid), CAST(:first_job AS text), accepted.tenant_id, accepted.id,
-               due_at, CASE WHEN due_at > now() THEN due_at END
+               due_at, CASE WHEN due_at > now() THEN due_at END, CAST(:trace AS text)
         FROM accepted, LATERAL (
             SELECT now() + make_interval(secs => CAST(:first_job_after_s AS double precision)) AS due_at
         ) AS first_job
@@ -80,12 +82,13 @@ def _statement(beside: str = "") -> Statement:
         FROM accepted WHERE CAST(:upload_name AS text) IS NOT NULL
         RETURNING recording_id
     ), limited AS (
-        INSERT INTO job (id, kind, tenant_id, recording_id, due_at, ring_at)
-        SELECT CAST(:deadline_id AS uuid), '{JobKind.VIDEO_DEADLINE}', accepted.tenant_id, accepted.id, due_at, due_at
+        INSERT INTO job (id, kind, tenant_id, recording_id, due_at, ring_at, trace)
+        SELECT CAST(:deadline_id AS uuid), '{JobKind.VIDEO_DEADLINE}', accepted.tenant_id, accepted.id, due_at, due_at,
+               CAST(:trace AS text)
         FROM accepted JOIN awaited ON awaited.recording_id = accepted.id, LATERAL (
             SELECT now() + make_interval(secs => CAST(:video_wait_s AS double precision)) AS due_at
         ) AS deadline
-    ) {beside}
+    ), counted AS ({COUNT_ACCEPTED}) {beside}
     SELECT id FROM accepted
     """  # noqa: S608  # constants only
     )
@@ -224,6 +227,7 @@ async def accept(
         "first_job": JobKind.CLOSE if opening else JobKind.PROCESS,
         "first_job_after_s": opening.look_s if opening else 0,
         "chunks": cut(payload),
+        "trace": TRACEPARENT.get(),
         "key": idempotency.key if idempotency else None,
         "body_hash": idempotency.body_hash if idempotency else None,
     }

@@ -17,6 +17,7 @@ from sqlalchemy.dialects.postgresql.asyncpg import dialect
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 MIN_SERVER_VERSION = 170000  # the first with transaction_timeout
 NEEDED_VERSION = f"Postgres {MIN_SERVER_VERSION // 10000} or newer is needed"
@@ -155,6 +156,12 @@ class Database:
                 if was_closed:
                     raise ConnectionError(str(error)) from error
                 raise
+
+    def connections(self) -> tuple[int, int, int]:
+        """Of the pool: those lent out, those idle, and how many it may have."""
+        pool = self.engine.pool
+        assert isinstance(pool, AsyncAdaptedQueuePool)  # noqa: S101  # narrows SQLAlchemy's type
+        return pool.checkedout(), pool.checkedin(), pool.size()
 
     async def ping(self) -> None:
         """Raise unless Postgres answers a statement now."""

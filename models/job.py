@@ -109,6 +109,7 @@ class JobFields(SQLModel):
     ring_at: datetime | None = None
     created_at: datetime = Field(default=None, sa_column_kwargs={"server_default": text("now()")})
     finished_at: datetime | None = None
+    trace: str | None = Field(default=None, description="the traceparent of what owed it (`models.trace`)")
 
 
 class Job(JobFields, table=True):

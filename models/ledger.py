@@ -29,6 +29,7 @@ from models.ids import new_id
 from models.job import FinishedJob, Job, JobFields, JobKind, JobState, Priority
 from models.recording import FailureCode
 from models.retry import Again, Dead, Failure, FailureKind, History, Policy, decide
+from models.trace import TRACEPARENT
 
 Session: TypeAlias = AsyncSession | AsyncConnection
 
@@ -43,7 +44,7 @@ class ClaimLost(Exception):
 
 @dataclass(frozen=True)
 class Claim:
-    """A worker's hold on a job. `attempts` counts this one; `losses` are those so far."""
+    """A worker's hold on a job. `attempts` counts this one; `losses` are those so far. It was due for `waited_s` seconds."""
 
     id: UUID
     job_id: UUID
@@ -52,6 +53,8 @@ class Claim:
     recording_id: UUID
     attempts: int
     losses: int
+    waited_s: float = 0
+    trace: str | None = None
 
 
 async def add(
@@ -67,7 +70,15 @@ async def add(
     whose = {"tenant_id": tenant_id, "recording_id": recording_id}
     await session.execute(
         insert(Job)
-        .values(id=new_id(), kind=kind, state=JobState.DUE, priority=priority, **_due(delay_s), **whose)
+        .values(
+            id=new_id(),
+            kind=kind,
+            state=JobState.DUE,
+            priority=priority,
+            trace=TRACEPARENT.get(),
+            **_due(delay_s),
+            **whose,
+        )
         .on_conflict_do_nothing(
             index_elements=["recording_id", "kind"], index_where=text("state IN ('due', 'running')")
         )

@@ -120,7 +120,8 @@ _CLAIM = Statement(
         FROM claimed JOIN unnest(CAST(:job_kinds AS text[]), CAST(:kinds AS text[]), CAST(:names AS text[]))
              AS put (job_kind, kind, name) ON put.job_kind = claimed.kind
     )
-    SELECT claimed.id, asked.kind, asked.tenant_id, asked.recording_id, attempts, losses, turn_of
+    SELECT claimed.id, asked.kind, asked.tenant_id, asked.recording_id, attempts, losses, turn_of,
+           extract(epoch FROM claimed_at - due_at)::float AS waited_s, trace
     FROM asked LEFT JOIN claimed ON true
     """  # noqa: S608  # constants only
 )
@@ -161,7 +162,8 @@ async def claim(
     if job is None or job["id"] is None:
         return None
     kind, tenant_id, recording_id = JobKind(job["kind"]), job["tenant_id"], job["recording_id"]
-    claim = Claim(claim_id, job_id, kind, tenant_id, recording_id, job["attempts"], job["losses"])
+    rest = job["attempts"], job["losses"], job["waited_s"], job["trace"]
+    claim = Claim(claim_id, job_id, kind, tenant_id, recording_id, *rest)
     return Work(claim, {put: object_name(put, tenant_id, recording_id, claim_id) for put in PUTS[kind]})
 
 

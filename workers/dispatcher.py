@@ -12,10 +12,12 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 
 import structlog
+from prometheus_client import CollectorRegistry
 from redis.exceptions import RedisError
 
 import logs
 import settings
+from metrics import new_registry
 from models import deletion, ledger, lifecycle, sweep
 from models import workers as processes
 from models.db import UnsafeServer, is_away
@@ -23,8 +25,10 @@ from models.doorbell import Listener
 from settings import Settings, SettingsError
 from storage.protocol import StorageError
 from workers import actions, erasures
+from workers.conservation import Conservation
 from workers.expired import delete_expired
 from workers.failures import LOST
+from workers.metrics import DispatcherMetrics, served
 from workers.probes import Prober
 from workers.ringer import Ringer
 from workers.runner import policy_of
@@ -43,11 +47,18 @@ log = structlog.get_logger()
 class Dispatcher:
     """One dispatcher process. `run` goes on until it is cancelled."""
 
-    def __init__(self, settings: Settings, tools: Tools, listener: Listener) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        tools: Tools,
+        listener: Listener,
+        metrics: DispatcherMetrics | None = None,
+    ) -> None:
+        self._metrics = metrics or DispatcherMetrics(CollectorRegistry())
         self._settings = settings
         self._tools = tools
         self._listener = listener
-        self._ringer = Ringer(settings, tools.db)
+        self._ringer = Ringer(settings, tools.db, self._metrics.rung)
         self._prober = Prober(tools.db, tools.storage, longest_s=settings.outage_deadline_s)
         self._policy = policy_of(settings)
 
@@ -69,6 +80,9 @@ class Dispatcher:
             self._repeat(self._prober.probe, self._settings.poll_s),
             self._repeat(self._erase, self._settings.poll_s),
             self._repeat(self._act, self._settings.poll_s),
+            self._repeat(
+                Conservation(self._tools.db, self._metrics.checked).check, self._settings.conservation_s
+            ),
             *(self._repeat(step, self._settings.sweep_s) for step in sweeps),
         ]
         tasks = {asyncio.create_task(step) for step in steps}
@@ -83,18 +97,21 @@ class Dispatcher:
     async def _ring_when_due(self) -> None:
         while True:
             busy = False
-            with _going_on("ring"):
+            with self._going_on("ring"):
                 for wanted in await self._ringer.look():
-                    with _going_on("ring"):
+                    with self._going_on("ring"):
                         busy |= await self._ringer.ring(wanted)
+                self._metrics.looked()
             if busy:
                 await asyncio.sleep(BUSY_PAUSE_S)
             else:
                 await self._listener.wait(self._settings.poll_s)
 
     async def _repeat(self, step: Callable[[], Awaitable[None]], pause_s: float) -> None:
+        name = step.__name__.lstrip("_")
+        self._metrics.failed(name, times=0)
         while True:
-            with _going_on(step.__name__.lstrip("_")):
+            with self._going_on(name):
                 await step()
             await asyncio.sleep(pause_s)
 
@@ -115,6 +132,7 @@ class Dispatcher:
                 log.exception("job_not_taken_back", **ids)  # the others still are
             else:
                 if verdict is not None:
+                    self._metrics.lost(verdict)
                     log.warning("job_lost", verdict=str(verdict), **ids)
 
     async def _erase(self) -> None:
@@ -159,28 +177,31 @@ class Dispatcher:
                 if await ledger.prune(session, older_s=HISTORY_S, limit=BATCH) < BATCH:
                     return
 
-
-@contextlib.contextmanager
-def _going_on(step: str) -> Iterator[None]:
-    """Whatever a step raises, it is tried again: what is away comes back, and a row that is broken is one row."""
-    try:
-        yield
-    except Exception as error:
-        away = is_away(error) or isinstance(error, RedisError | StorageError)
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        log.warning("step_failed", step=step, error=reason, exc_info=not away)
+    @contextlib.contextmanager
+    def _going_on(self, step: str) -> Iterator[None]:
+        """Whatever a step raises, it is tried again: what is away comes back, and a row that is broken is one row."""
+        try:
+            yield
+        except Exception as error:
+            away = is_away(error) or isinstance(error, RedisError | StorageError)
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            self._metrics.failed(step)
+            log.warning("step_failed", step=step, error=reason, exc_info=not away)
 
 
 async def _main(config: Settings) -> None:
     async with open_tools(config, pool_size=POOL_SIZE, application="tapedeck dispatcher") as tools:
         await check_start(tools.db)
         listener = Listener(config.redis_url)
-        running = asyncio.create_task(Dispatcher(config, tools, listener).run())
+        registry = new_registry("dispatcher")
+        dispatcher = Dispatcher(config, tools, listener, DispatcherMetrics(registry))
+        running = asyncio.create_task(dispatcher.run())
         for sent in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(sent, running.cancel)
         log.info("dispatcher_started", pid=os.getpid())
-        with contextlib.suppress(asyncio.CancelledError):
-            await running
+        async with served(registry, config, {"dispatcher": tools.db}):
+            with contextlib.suppress(asyncio.CancelledError):
+                await running
         await listener.close()
 
 

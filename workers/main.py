@@ -17,12 +17,15 @@ from dramatiq.middleware import AsyncIO, Middleware
 
 import logs
 import settings
+from metrics import new_registry
 from models.db import Database
 from settings import Settings, SettingsError
+from traces import open_traces
 from workers.actors import PromptBroker, declare_actors, redis_broker
 from workers.garbage import collect_rarely
 from workers.heartbeat import Heartbeat
 from workers.leases import Leases
+from workers.metrics import JobMetrics, served
 from workers.runner import Runner
 from workers.tools import LIMIT_SHARE_OF_LEASE, check_start, open_tools
 from workers.watchdog import exit_when_stuck, exit_with_parent, leave, leave_after
@@ -74,8 +77,10 @@ class Runtime(Middleware):
     async def _start(self, broker: Broker, worker: Worker) -> None:
         config = self._settings
         threads = worker.worker_threads
+        traces = open_traces("worker", are_on=config.traces_are_on)
+        self._open.push_async_callback(asyncio.to_thread, traces.close)
         tools = await self._open.enter_async_context(
-            open_tools(config, pool_size=threads + 1, application="tapedeck worker")
+            open_tools(config, pool_size=threads + 1, application="tapedeck worker", traces=traces)
         )
         await check_start(tools.db)
         renewal = Database(
@@ -92,7 +97,10 @@ class Runtime(Middleware):
             job_timeout_s=config.job_timeout_s,
             leave=leave,
         )
-        runner = self._runner = Runner(config, tools, leases)
+        registry = new_registry("worker")
+        pools = {"worker": tools.db, "renewal": renewal}
+        await self._open.enter_async_context(served(registry, config, pools))
+        runner = self._runner = Runner(config, tools, leases, JobMetrics(registry))
 
         def quiet(is_quiet: bool) -> None:
             runner.is_quiet = is_quiet

@@ -5,7 +5,7 @@ answered is repeated, so a flushed Redis heals by itself.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from models import turns
@@ -23,7 +23,10 @@ ALWAYS = 1_000_000
 class Ringer:
     """Rings for what is ready, and remembers of each queue whose turn was last."""
 
-    def __init__(self, settings: Settings, db: Database) -> None:
+    def __init__(
+        self, settings: Settings, db: Database, rung: Callable[[JobKind, int], None] = lambda *_: None
+    ) -> None:
+        self._rung = rung  # hears how many messages were sent
         self._settings = settings
         self._db = db
         # Each look at a queue's size also takes back what workers that died had fetched from it.
@@ -50,6 +53,7 @@ class Ringer:
             self._last[turn] = rung.last
         if rung.jobs:
             await asyncio.to_thread(self._enqueue, wanted.kind, rung.jobs)
+            self._rung(wanted.kind, len(rung.jobs))
         return rung.more
 
     def _window(self, priority: Priority) -> int:

@@ -7,9 +7,11 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from uuid import UUID
 
 import structlog
+from prometheus_client import CollectorRegistry
 
 from models import breakers, lifecycle, turns
 from models.breakers import Dependency
@@ -20,12 +22,14 @@ from models.lifecycle import Work
 from models.recording import FailureCode
 from models.retry import LOSSES_BEFORE_ISOLATION, Failure, FailureKind, Policy
 from settings import Settings
+from traces import Note
 from workers import heartbeat
 from workers.close import close
 from workers.failures import ShuttingDown, TookTooLong, failure_of
 from workers.isolation import run_isolated
 from workers.leases import Lease, Leases
 from workers.mask import mask
+from workers.metrics import JobMetrics
 from workers.process import process
 from workers.purge import purge
 from workers.relate import relate
@@ -51,7 +55,10 @@ log = structlog.get_logger()
 class Runner:
     """Runs the jobs of one worker process. While it `is_quiet` it begins none."""
 
-    def __init__(self, settings: Settings, tools: Tools, leases: Leases) -> None:
+    def __init__(
+        self, settings: Settings, tools: Tools, leases: Leases, metrics: JobMetrics | None = None
+    ) -> None:
+        self._metrics = metrics or JobMetrics(CollectorRegistry())
         self._settings = settings
         self._tools = tools
         self._leases = leases
@@ -111,17 +118,37 @@ class Runner:
             log.warning("job_not_claimed", job_id=str(job_id), error=str(error))
             return  # still due, and rung for again; or claimed all the same, and lost when its lease ends
         if work is None:
+            self._metrics.dropped()
             return
+        kind = work.claim.kind
+        self._metrics.began(kind, work.claim.waited_s)
         with structlog.contextvars.bound_contextvars(
-            job_id=str(job_id), recording_id=str(work.claim.recording_id), kind=work.claim.kind.value
+            job_id=str(job_id), recording_id=str(work.claim.recording_id), kind=kind.value
         ):
-            async with self._leases.keep(work.claim, claimed_at=claimed_at) as lease:
-                if stopped:
-                    await self._settle(work, failure_of(ShuttingDown()), lease)
-                else:
-                    await self._attempt(work, lease)
+            try:
+                async with self._leases.keep(work.claim, claimed_at=claimed_at) as lease:
+                    with self._span(work) as note:
+                        if stopped:
+                            await self._settle(work, failure_of(ShuttingDown()), lease, note)
+                        else:
+                            await self._attempt(work, lease, note)
+            finally:
+                self._metrics.ended(kind, time.monotonic() - claimed_at)
 
-    async def _attempt(self, work: Work, lease: Lease) -> None:
+    def _span(self, work: Work) -> AbstractContextManager[Note]:
+        """The attempt, in the trace of what owed the job."""
+        claim = work.claim
+        return self._tools.traces.span(
+            claim.kind.value,
+            "CONSUMER",
+            parent=claim.trace,
+            tapedeck__recording_id=str(claim.recording_id),
+            tapedeck__job_id=str(claim.job_id),
+            tapedeck__attempt=claim.attempts,
+            tapedeck__losses=claim.losses,
+        )
+
+    async def _attempt(self, work: Work, lease: Lease, note: Note) -> None:
         began = time.monotonic()
         try:
             async with asyncio.timeout(self._settings.job_timeout_s):
@@ -131,11 +158,11 @@ class Runner:
                     await JOBS[work.claim.kind](work, self._tools)
                     failure = None
         except ClaimLost:
-            log.warning("claim_lost")
+            self._claim_lost(work, note)
             return
         except asyncio.CancelledError:
             if lease.over or not self._draining:
-                log.warning("claim_lost")
+                self._claim_lost(work, note)
                 return
             failure = failure_of(ShuttingDown())
         except TimeoutError as error:
@@ -145,12 +172,14 @@ class Runner:
             failure = failure_of(error)
         if failure is None:
             took_ms = round((time.monotonic() - began) * 1000)
+            self._metrics.done(work.claim.kind)
             log.info("job_done", attempt=work.claim.attempts, losses=work.claim.losses, ms=took_ms)
         else:
-            await self._settle(work, failure, lease)
+            await self._settle(work, failure, lease, note)
 
-    async def _settle(self, work: Work, failure: Failure, lease: Lease) -> None:
+    async def _settle(self, work: Work, failure: Failure, lease: Lease, note: Note) -> None:
         """Write down how the attempt ended; while Postgres is away, try until the lease is over."""
+        note.failed(failure.code.value)
         while time.monotonic() < lease.ends:
             try:
                 verdict = await lifecycle.settle(
@@ -161,6 +190,7 @@ class Runner:
                     raise
                 await asyncio.sleep(SETTLE_PAUSE_S)
                 continue
+            self._metrics.settled(work.claim.kind, failure, verdict)
             known = failure.kind in (FailureKind.AWAY, FailureKind.BAD_INPUT, FailureKind.STOPPED)
             log.warning(
                 "job_attempt_failed",
@@ -177,6 +207,11 @@ class Runner:
                     await breakers.suspect(self._tools.db, Dependency.STORAGE, failure.message)
             return
         log.warning("job_not_settled", failure=failure.kind.value)
+
+    def _claim_lost(self, work: Work, note: Note) -> None:
+        note.failed("claim_lost")
+        self._metrics.claim_lost(work.claim.kind)
+        log.warning("claim_lost")
 
 
 def policy_of(settings: Settings) -> Policy:

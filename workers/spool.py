@@ -86,16 +86,16 @@ class Spool:
         began = time.monotonic()
         await ledger.check(tools.db, self._work.claim)
         left_s = tools.put_deadline_s - (time.monotonic() - began)
-        await asyncio.gather(
-            *(
-                tools.storage.put(
-                    made.name,
-                    file,
-                    size=made.size,
-                    crc32c=made.crc32c,
-                    content_type=CONTENT_TYPE,
-                    deadline_s=left_s,
-                )
-                for made, file in self._spooled
-            )
+        await asyncio.gather(*(_put(tools, made, file, deadline_s=left_s) for made, file in self._spooled))
+
+
+async def _put(tools: Tools, made: PutObject, file: BinaryIO, *, deadline_s: float) -> None:
+    with tools.traces.span("storage put", "CLIENT", tapedeck__object=made.name, tapedeck__size=made.size):
+        await tools.storage.put(
+            made.name,
+            file,
+            size=made.size,
+            crc32c=made.crc32c,
+            content_type=CONTENT_TYPE,
+            deadline_s=deadline_s,
         )

@@ -11,6 +11,7 @@ from models.migrate import head
 from settings import Settings
 from storage.open import open_storage
 from storage.protocol import Storage
+from traces import Traces
 from workers.failures import NoTurn
 
 LIMIT_SHARE_OF_LEASE = 0.5
@@ -39,6 +40,7 @@ class Tools:
     masking: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     relating: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     inspecting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    traces: Traces = field(default_factory=Traces)
 
     @property
     def turn_s(self) -> float:
@@ -64,7 +66,9 @@ async def check_start(db: Database) -> None:
 
 
 @asynccontextmanager
-async def open_tools(settings: Settings, *, pool_size: int, application: str) -> AsyncIterator[Tools]:
+async def open_tools(
+    settings: Settings, *, pool_size: int, application: str, traces: Traces | None = None
+) -> AsyncIterator[Tools]:
     """The tools of this process, until the block ends."""
     db = Database(
         settings.database_url,
@@ -88,6 +92,7 @@ async def open_tools(settings: Settings, *, pool_size: int, application: str) ->
             settings.max_video_bytes,
             LiveTerms(settings.session_idle_s, settings.session_max_s, settings.session_max_bytes),
             settings.job_timeout_s,
+            traces=traces or Traces(),
         )
     finally:
         await storage.close()

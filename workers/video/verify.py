@@ -26,7 +26,8 @@ async def verify_video(work: Work, tools: Tools) -> None:
     if recording is None or recording.upload_generation is None:
         raise ClaimLost
     name = work.objects[ObjectKind.VIDEO]
-    stored = await _copy(work, tools, recording.upload_name, recording.upload_generation, name)
+    with tools.traces.span("storage copy", "CLIENT", tapedeck__object=name):
+        stored = await _copy(work, tools, recording.upload_name, recording.upload_generation, name)
     async with tools.turn(tools.inspecting):
         limits = Limits(wall_s=tools.turn_s / 2)
         facts = await inspect(tools.storage, name, size=stored.size, limits=limits)

@@ -1,0 +1,205 @@
+"""`/metrics`: what this web process did, and what the database tells of the whole deck, for Prometheus.
+
+What the database tells is gathered in the background, at most every few seconds and for at most a `SHARE`th of the time, however
+many ask. A scrape waits for it a moment; then it gets what is known, with the time at which that was so.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any
+
+import structlog
+from litestar import Request, Response, get
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from models.figures import Figures
+from models.job import JobKind, JobState
+from models.recording import Source
+
+EVERY_S = 3.0
+SHARE = 20
+PATIENCE_S = 3.0  # of a scrape: Prometheus itself waits for 10 s
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 75)
+STATES = ("scheduled", JobState.DUE.value, JobState.RUNNING.value, JobState.DEAD.value)
+
+log = structlog.get_logger()
+
+
+class WebMetrics:
+    """What a web process counts."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+        self._requests = Histogram(
+            "tapedeck_http_request_duration_seconds",
+            "Requests, by the route that they matched, from their head to the last byte of the answer.",
+            ["method", "route", "status"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self._recordings = Counter(
+            "tapedeck_recordings_accepted", "Recordings accepted.", ["source"], registry=registry
+        )
+        self._batches = Counter(
+            "tapedeck_batches_accepted",
+            "Batches accepted of recordings that are open.",
+            ["source"],
+            registry=registry,
+        )
+        self._bytes = Counter(
+            "tapedeck_accepted_bytes",
+            "Bytes of what was accepted, decompressed.",
+            ["source"],
+            registry=registry,
+        )
+        for source in Source:
+            for counter in (self._recordings, self._batches, self._bytes):
+                counter.labels(source.value)
+
+    def request(self, method: str, route: str | None, status: int, seconds: float) -> None:
+        """A request was answered. `route` is a template, None when none matched; status 0: the client never got one."""
+        self._requests.labels(
+            method if method in METHODS else "other",
+            "none" if route is None else route or "/",
+            f"{status // 100}xx" if status else "none",
+        ).observe(seconds)
+
+    def accepted(self, source: Source, size: int) -> None:
+        """A recording was accepted, of so many bytes."""
+        self._recordings.labels(source.value).inc()
+        self._bytes.labels(source.value).inc(size)
+
+    def appended(self, source: Source, size: int) -> None:
+        """A batch was added to a recording."""
+        self._batches.labels(source.value).inc()
+        self._bytes.labels(source.value).inc(size)
+
+
+class DeckMetrics:
+    """What the database and the dependencies tell, for whoever scrapes. `bounds` are more gauges: what they mean, and how to read them."""
+
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        look: Callable[[], Awaitable[Figures]],
+        ask: Callable[[], Awaitable[Mapping[str, str]]],
+        bounds: Mapping[str, tuple[str, Callable[[], float]]],
+    ) -> None:
+        self.registry = registry
+        self._look = look
+        self._ask = ask
+        self._bounds = bounds
+        self._figures: Figures | None = None
+        self._states: Mapping[str, str] = {}
+        self._gathered_at = 0.0
+        self._not_before = 0.0
+        self._gathering: asyncio.Task[None] | None = None
+        registry.register(self)
+
+    async def refresh(self) -> None:
+        """Gather, unless that was done just now; wait for it a moment."""
+        if self._gathering is None or self._gathering.done():
+            if time.monotonic() < self._not_before:
+                return
+            self._gathering = asyncio.create_task(self._gather(), name="metrics")
+        await asyncio.wait([self._gathering], timeout=PATIENCE_S)
+
+    async def close(self) -> None:
+        """Gather no more."""
+        self._not_before = float("inf")
+        if self._gathering is not None:
+            self._gathering.cancel()
+            await asyncio.wait([self._gathering])
+
+    async def _gather(self) -> None:
+        began = time.monotonic()
+        self._states = await self._ask()
+        looked = time.monotonic()
+        try:
+            self._figures = await self._look()
+            self._gathered_at = time.time()
+        except Exception as error:  # what is known is too old by then to be believed
+            self._figures = None
+            log.warning("figures_not_gathered", error=f"{type(error).__name__}: {str(error)[:200]}")
+        now = time.monotonic()
+        self._not_before = max(began + EVERY_S, now + SHARE * (now - looked))
+
+    def collect(self) -> Iterable[Metric]:
+        up = GaugeMetricFamily(
+            "tapedeck_dependency_up", "Whether a dependency answers this process.", labels=["dependency"]
+        )
+        for name, state in self._states.items():
+            up.add_metric([name], state == "ok")
+        yield up
+        for name, (told, read) in self._bounds.items():
+            yield GaugeMetricFamily(name, told, value=read())
+        if self._figures is not None:
+            yield from _of_deck(self._figures, self._gathered_at)
+
+
+def _of_deck(figures: Figures, gathered_at: float) -> Iterable[Metric]:
+    """Of the whole deck: every web process says the same, so never add them up."""
+    jobs = GaugeMetricFamily(
+        "tapedeck_jobs", "Jobs in the ledger, of the whole deck.", labels=["kind", "state"]
+    )
+    due = GaugeMetricFamily(
+        "tapedeck_jobs_oldest_due_age_seconds",
+        "How long the job that is due for longest has been; 0: none is.",
+        labels=["kind"],
+    )
+    lag = GaugeMetricFamily(
+        "tapedeck_ring_lag_seconds",
+        "How long the dispatcher has not rung for a job that it should ring for; a backlog waits so too.",
+        labels=["kind"],
+    )
+    unfinished = GaugeMetricFamily(
+        "tapedeck_oldest_unfinished_age_seconds",
+        "Age of the oldest job that a recording waits for, to be ready; 0: none does.",
+        labels=["kind"],
+    )
+    counts = {(one.kind, one.state): one for one in figures.jobs}
+    for kind in JobKind:
+        of_kind = [one for one in figures.jobs if one.kind == kind]
+        for state in STATES:
+            found = counts.get((kind.value, state))
+            jobs.add_metric([kind.value, state], found.count if found else 0)
+        due.add_metric([kind.value], max((one.oldest_due_s or 0 for one in of_kind), default=0))
+        lag.add_metric([kind.value], max((one.unrung_s or 0 for one in of_kind), default=0))
+        unfinished.add_metric([kind.value], max((one.oldest_s or 0 for one in of_kind), default=0))
+    sessions = GaugeMetricFamily(
+        "tapedeck_database_sessions", "Sessions of Postgres, by process of the deck.", labels=["process"]
+    )
+    for name, count in figures.sessions.items():
+        sessions.add_metric([name.removeprefix("tapedeck").strip("- ")], count)
+    yield from (jobs, due, lag, unfinished, sessions)
+    yield GaugeMetricFamily(
+        "tapedeck_conservation_broken_hours",
+        "Hours in which accepted recordings do not add up.",
+        value=figures.broken_hours,
+    )
+    yield GaugeMetricFamily(
+        "tapedeck_conservation_missing_recordings",
+        "By how many recordings they do not, in all of those hours.",
+        value=figures.missing,
+    )
+    yield GaugeMetricFamily(
+        "tapedeck_figures_timestamp_seconds",
+        "When the database was asked for the figures of the whole deck.",
+        value=gathered_at,
+    )
+
+
+@get("/metrics", include_in_schema=False)
+async def serve_metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """What Prometheus scrapes, in its text format."""
+    deck: DeckMetrics = request.app.state.metrics
+    await deck.refresh()
+    return Response(
+        generate_latest(deck.registry),
+        media_type=CONTENT_TYPE_PLAIN_0_0_4,
+        headers={"Cache-Control": "no-store"},
+    )

@@ -1,0 +1,79 @@
+"""What the database tells of the whole deck, whoever asks: what waits, what is at work, what is dead, since when.
+
+One look at the live and dead jobs, of which there are few when all is well: a million are counted within a second. Nothing here
+is of a tenant.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import text
+
+from models.db import Database
+from models.job import JobKind, JobState, Priority
+
+PROCESSES = ("tapedeck-web", "tapedeck worker", "tapedeck dispatcher")
+"""The application names of the connections of the deck's processes."""
+
+
+@dataclass(frozen=True)
+class JobFigures:
+    """The jobs of a kind in a state; `scheduled` ones will be due. Ages in seconds, None without such a job.
+
+    `oldest_due_s` is how long the one that is due for longest has been; `unrung_s` the same of those that the dispatcher has
+    yet to ring for, again or at all; `oldest_s` how long the oldest is there that a recording waits for, to be ready.
+    """
+
+    kind: str
+    state: str
+    count: int
+    oldest_due_s: float | None
+    unrung_s: float | None
+    oldest_s: float | None
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a look found. `sessions` of Postgres by application; `broken_hours` and `missing` as `models.conservation`
+    has noted them."""
+
+    jobs: Sequence[JobFigures]
+    sessions: Mapping[str, int]
+    broken_hours: int
+    missing: int
+
+
+_JOBS = text(
+    f"""
+    SELECT kind, CASE WHEN state = '{JobState.DUE}' AND due_at > now() THEN 'scheduled' ELSE state END AS now_state,
+           count(*),
+           extract(epoch FROM now() - min(due_at) FILTER (
+               WHERE state = '{JobState.DUE}' AND due_at <= now()))::float,
+           extract(epoch FROM now() - min(greatest(due_at, ring_at)) FILTER (
+               WHERE state = '{JobState.DUE}' AND due_at <= now() AND ring_at <= now()))::float,
+           extract(epoch FROM now() - min(created_at) FILTER (
+               WHERE state <> '{JobState.DEAD}' AND (kind IN ('{JobKind.PROCESS}', '{JobKind.VERIFY_VIDEO}')
+               OR kind = '{JobKind.RELATE}' AND priority = {Priority.AWAITED:d})))::float
+    FROM job GROUP BY 1, 2
+    """  # noqa: S608  # constants only
+)
+
+_SESSIONS = text(
+    """
+    SELECT application_name, count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name = ANY(:names) GROUP BY 1
+    """
+)
+
+_BROKEN = text("SELECT count(*), coalesce(sum(abs(missing)), 0)::bigint FROM broken_hour")
+
+
+async def figures(db: Database) -> Figures:
+    """Look."""
+    async with db.autocommit() as connection:
+        jobs = [JobFigures(*row) for row in await connection.execute(_JOBS)]
+        sessions = dict.fromkeys(PROCESSES, 0)
+        for name, count in await connection.execute(_SESSIONS, {"names": list(PROCESSES)}):
+            sessions[name] = count
+        broken, missing = (await connection.execute(_BROKEN)).one()
+    return Figures(jobs, sessions, broken, missing)
