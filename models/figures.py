@@ -50,7 +50,7 @@ _JOBS = text(
            extract(epoch FROM now() - min(due_at) FILTER (
                WHERE state = '{JobState.DUE}' AND due_at <= now()))::float,
            extract(epoch FROM now() - min(greatest(due_at, ring_at)) FILTER (
-               WHERE state = '{JobState.DUE}' AND due_at <= now() AND ring_at <= now()))::float,
+               WHERE state = '{JobState.DUE}' AND due_at <= now() AND (ring_at IS NULL OR ring_at <= now())))::float,
            extract(epoch FROM now() - min(created_at) FILTER (
                WHERE state <> '{JobState.DEAD}' AND (kind IN ('{JobKind.PROCESS}', '{JobKind.VERIFY_VIDEO}')
                OR kind = '{JobKind.RELATE}' AND priority = {Priority.AWAITED:d})))::float
