@@ -51,8 +51,10 @@ OPEN = f"""
     ), stored AS (
         INSERT INTO payload (recording_id, batch, chunk, data) SELECT id, number, 0, sha256(uuid_send(id)) FROM first
     )
-    INSERT INTO job (id, kind, tenant_id, recording_id, due_at)
-    SELECT gen_random_uuid(), '{JobKind.CLOSE}', tenant_id, id, now() + interval '30 minutes' FROM first
+    INSERT INTO job (id, kind, tenant_id, recording_id, due_at, ring_at)
+    SELECT gen_random_uuid(), '{JobKind.CLOSE}', tenant_id, id, now() + interval '30 minutes',
+           now() + interval '30 minutes'
+    FROM first
 """  # constants only
 
 

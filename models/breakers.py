@@ -20,13 +20,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field, SQLModel, col
 
 from models.columns import enum_type
-from models.db import Database
-from models.job import JobKind
+from models.db import BY_INDEX, Database
+from models.job import Job, JobKind
 
 PROBE_S = 1.0
 PROBE_MAX_S = (
@@ -80,6 +80,15 @@ class Breaker(SQLModel, table=True):
     probe_error: str | None = None
 
 
+HELD_BACK_SINCE = (
+    select(func.greatest(col(Breaker.opened_at), col(Job.due_at)))
+    .where(col(Breaker.dependency) == Dependency.STORAGE, col(Breaker.state) == BreakerState.OPEN)
+    .correlate(Job)
+    .scalar_subquery()
+)
+"""SQL: since when storage's breaker has held a job back; null when it is not open."""
+
+
 @dataclass(frozen=True)
 class Change:
     """What a probe changed: the breaker opened, or closed after so many seconds."""
@@ -101,7 +110,8 @@ _SUSPECT = text(
 _TAKE_PROBE = text(
     """
     WITH busy AS (
-        SELECT EXISTS (SELECT FROM job WHERE state = 'running') AS yes
+        SELECT count(*) > 0 AS yes
+        FROM (SELECT FROM job WHERE state = 'running' ORDER BY lease_until LIMIT 1) AS running
     ), first AS (
         INSERT INTO breaker (dependency, state, probe_at)
         SELECT name, 'closed', now() + make_interval(secs => :most_s)
@@ -155,9 +165,10 @@ async def suspect(db: Database, dependency: Dependency, reason: str) -> None:
 
 async def take_probes(db: Database) -> Sequence[Dependency]:
     """What is to be probed now, by the caller alone."""
-    async with db.autocommit() as connection:
-        values = {"dependencies": [each.value for each in Dependency]}
-        due = await connection.execute(_TAKE_PROBE, values | {"pause_s": PROBE_S, "most_s": PROBE_MAX_S})
+    values = {"dependencies": [each.value for each in Dependency], "pause_s": PROBE_S, "most_s": PROBE_MAX_S}
+    async with db.transaction() as session:
+        await session.execute(BY_INDEX)
+        due = await session.execute(_TAKE_PROBE, values)
         return [Dependency(name) for name in due.scalars()]
 
 

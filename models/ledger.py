@@ -23,7 +23,7 @@ from sqlmodel import col
 
 from models import attempt
 from models.attempt import Outcome
-from models.breakers import Breaker, BreakerState, Dependency
+from models.breakers import HELD_BACK_SINCE
 from models.db import Database
 from models.ids import new_id
 from models.job import FinishedJob, Job, JobFields, JobKind, JobState, Priority
@@ -33,7 +33,6 @@ from models.retry import Again, Dead, Failure, FailureKind, History, Policy, dec
 Session: TypeAlias = AsyncSession | AsyncConnection
 
 FREE_OF_ATTEMPT = frozenset({FailureKind.AWAY, FailureKind.LOSS, FailureKind.STOPPED})
-READY: dict[str, Any] = {"ring_at": None}  # to be rung for
 FRESH: dict[str, Any] = {"attempts": 0, "losses": 0, "outages": 0, "outage_since": None}
 UNCLAIMED: dict[str, Any] = {"claim_id": None, "lease_until": None, "claimed_at": None, "worker": None}
 
@@ -143,15 +142,7 @@ async def continue_later(session: AsyncSession, claim: Claim, *, delay_s: float)
     statement = (
         update(Job)
         .where(col(Job.claim_id) == claim.id, col(Job.state) == JobState.RUNNING)
-        .values(
-            state=JobState.DUE,
-            attempts=0,
-            losses=0,
-            outages=0,
-            outage_since=None,
-            **UNCLAIMED,
-            **_due(delay_s),
-        )
+        .values(state=JobState.DUE, **FRESH, **UNCLAIMED, **_due(delay_s))
     )
     if (await _count(session, statement)) != 1:
         raise ClaimLost
@@ -172,7 +163,9 @@ async def settle(
     None when the claim no longer holds. With `expired_only` the lease must be over: that is how the dispatcher takes back
     what a lost worker held.
     """
-    since = func.coalesce(col(Job.outage_since), *_waited_since(failure), func.clock_timestamp())
+    is_storage = failure.kind is FailureKind.AWAY and failure.code is FailureCode.STORAGE_UNAVAILABLE
+    held_back = [HELD_BACK_SINCE] if is_storage else []  # it is a part of its outage, though it was not tried
+    since = func.coalesce(col(Job.outage_since), *held_back, func.clock_timestamp())
     outage_s = func.extract("epoch", func.clock_timestamp() - since)
     held = select(Job, outage_s).where(col(Job.claim_id) == claim_id, col(Job.state) == JobState.RUNNING)
     if expired_only:
@@ -243,16 +236,7 @@ async def revive(session: AsyncSession, recording_id: UUID, kind: JobKind | None
     statement = (
         update(Job)
         .where(which if kind is None else which & (col(Job.kind) == kind))
-        .values(
-            state=JobState.DUE,
-            due_at=func.now(),
-            finished_at=None,
-            attempts=0,
-            losses=0,
-            outages=0,
-            outage_since=None,
-            **READY,
-        )
+        .values(state=JobState.DUE, finished_at=None, **FRESH, **_due(0))
     )
     return await _count(session, statement)
 
@@ -294,19 +278,10 @@ async def forget(session: AsyncSession, recording_ids: Collection[UUID]) -> None
     await attempt.forget_of(session, recording_ids)
 
 
-def _waited_since(failure: Failure) -> list[Any]:
-    """Since when a breaker has held this job back, for that is a part of its outage, though it was not tried."""
-    if failure.kind is not FailureKind.AWAY or failure.code is not FailureCode.STORAGE_UNAVAILABLE:
-        return []
-    is_open = (col(Breaker.dependency) == Dependency.STORAGE) & (col(Breaker.state) == BreakerState.OPEN)
-    since = select(func.greatest(col(Breaker.opened_at), col(Job.due_at))).where(is_open)
-    return [since.correlate(Job).scalar_subquery()]
-
-
 def _due(delay_s: float) -> dict[str, Any]:
-    """When a job is due, and rung for: a moment, the same for both, or now."""
+    """When a job is due, and from when on it is rung for: the same moment, or now."""
     due_at = func.statement_timestamp() + timedelta(seconds=delay_s)
-    return {"due_at": due_at, "ring_at": due_at} if delay_s > 0 else {"due_at": due_at, **READY}
+    return {"due_at": due_at, "ring_at": due_at if delay_s > 0 else None}
 
 
 async def _move_to_history(session: Session, which: str, value: UUID, state: JobState) -> int:

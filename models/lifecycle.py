@@ -79,12 +79,12 @@ def awaits_video(recording: Recording) -> bool:
 _CLAIM = Statement(
     f"""
     WITH asked AS (
-        SELECT kind, tenant_id, recording_id, {queues.HAS_LIMIT} AS has_limit FROM job
+        SELECT kind, tenant_id, recording_id, {queues.TURN_OF} AS turn_of FROM job
         WHERE id = :job_id AND state = '{JobState.DUE}' AND due_at <= clock_timestamp() AND {queues.MAY_BEGIN}
     ), locked AS (
         SELECT recording.id, recording.status FROM recording JOIN asked ON recording.id = asked.recording_id
         WHERE (recording.deleted_at IS NULL OR asked.kind = '{JobKind.PURGE}')
-          AND (NOT has_limit OR (CAST(:in_turn AS boolean) AND {queues.HAS_ROOM}))
+          AND (turn_of IS NULL OR (CAST(:in_turn AS boolean) AND {queues.HAS_ROOM}))
         FOR UPDATE OF recording
     ), claimed AS (
         UPDATE job SET
@@ -120,7 +120,7 @@ _CLAIM = Statement(
         FROM claimed JOIN unnest(CAST(:job_kinds AS text[]), CAST(:kinds AS text[]), CAST(:names AS text[]))
              AS put (job_kind, kind, name) ON put.job_kind = claimed.kind
     )
-    SELECT claimed.id, asked.kind, asked.tenant_id, asked.recording_id, attempts, losses, has_limit
+    SELECT claimed.id, asked.kind, asked.tenant_id, asked.recording_id, attempts, losses, turn_of
     FROM asked LEFT JOIN claimed ON true
     """  # noqa: S608  # constants only
 )
@@ -137,8 +137,7 @@ async def claim(
 ) -> Work | None:
     """Take hold of a due job: one statement. Its recording begins processing, and its objects may be put from now on.
 
-    None when it is not due (any more), or may not begin now (`models.queues`), or its recording was deleted: drop the
-    message.
+    None when it is not due (any more), may not begin (`models.queues`), or its recording was deleted: drop the message.
     """
     claim_id = new_id()
     puts = [(kind, put, object_name(put, "%1$s", "%2$s", claim_id)) for kind in JobKind for put in PUTS[kind]]
@@ -157,8 +156,8 @@ async def claim(
     }
     async with db.driver() as connection:
         job = await _CLAIM.fetchrow(connection, values)
-        if job is not None and job["id"] is None and job["has_limit"]:
-            job = await queues.in_turn(connection, _CLAIM, values, job["kind"])
+        if job is not None and job["id"] is None and job["turn_of"]:
+            job = await queues.in_turn(connection, _CLAIM, values, job["turn_of"])
     if job is None or job["id"] is None:
         return None
     kind, tenant_id, recording_id = JobKind(job["kind"]), job["tenant_id"], job["recording_id"]

@@ -34,8 +34,11 @@ _TENANT = _LIMIT.format(
 MAY_BEGIN = f"NOT {HELD_BACK.format(kind='job.kind')}"
 """SQL: whether `job` may be claimed, as far as its queue is concerned."""
 
-HAS_LIMIT = f"({_ALL.format(kind='job.kind')} > 0 OR {_TENANT.format(kind='job.kind')} > 0)"
-"""SQL: whether `job` may be claimed only by who waited for a turn, and only if HAS_ROOM."""
+TURN_OF = f"""CASE
+    WHEN {_ALL.format(kind="job.kind")} > 0 THEN job.kind
+    WHEN {_TENANT.format(kind="job.kind")} > 0 THEN job.kind || ' ' || job.tenant_id
+END"""
+"""SQL: who has limits that `job` must keep: it may be claimed only while nobody else claims for them, and if HAS_ROOM."""
 
 _RUNNING = "SELECT count(*) FROM job AS other WHERE other.state = 'running' AND other.kind = asked.kind"
 HAS_ROOM = f"""(
@@ -103,14 +106,19 @@ async def limit(
 
 
 async def in_turn(
-    connection: "asyncpg.Connection[asyncpg.Record]", claim: Statement, values: Mapping[str, Any], kind: str
+    connection: "asyncpg.Connection[asyncpg.Record]",
+    claim: Statement,
+    values: Mapping[str, Any],
+    turn_of: str,
 ) -> asyncpg.Record | None:
-    """Claim a job of a kind that has limits, while nobody else begins one of it: what is counted is true.
+    """Claim a job that has limits to keep, while nobody else begins one of those that are counted.
 
     A job for which there is no room is ready again at once, and rung for when there is.
     """
     async with connection.transaction():
-        await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('turn of ' || $1, 0))", kind)
+        await connection.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended('turn of ' || $1, 0))", turn_of
+        )
         job = await claim.fetchrow(connection, {**values, "in_turn": True})
         if job is None or job["id"] is None:
             await connection.execute(HAND_BACK, values["job_id"])

@@ -18,15 +18,12 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from models.db import Database
+from models.db import BY_INDEX, Database
 from models.job import AT_WORK, READY, WAITS, JobKind, Priority
 from models.queues import HAND_BACK, HELD_BACK
 
 NOBODY = UUID(int=0)
 """Before the first tenant."""
-
-# A plan that was made while the table was small must not be kept for when it is large.
-_BY_INDEX = text("SET LOCAL enable_seqscan = off")
 
 _RIPEN = text(
     f"""
@@ -37,14 +34,19 @@ _RIPEN = text(
     """  # noqa: S608  # constants only
 )
 
-_READY_KINDS = text(
+_READY = text(
     f"""
-    SELECT asked.kind, coalesce(queue.running_max, 0), coalesce(queue.tenant_running_max, :tenant_running_max)
-    FROM unnest(CAST(:kinds AS text[])) AS asked (kind) LEFT JOIN queue ON queue.kind = asked.kind
+    SELECT asked.kind, asked.priority,
+           coalesce(queue.running_max, 0), coalesce(queue.tenant_running_max, :tenant_running_max)
+    FROM (
+        SELECT kind, priority FROM unnest(CAST(:kinds AS text[])) AS kind, unnest(CAST(:priorities AS integer[])) AS priority
+    ) AS asked LEFT JOIN queue ON queue.kind = asked.kind
     CROSS JOIN LATERAL (
-        SELECT FROM job WHERE job.kind = asked.kind AND {READY} ORDER BY priority, tenant_id, due_at LIMIT 1
+        SELECT FROM job WHERE job.kind = asked.kind AND job.priority = asked.priority AND {READY}
+        ORDER BY tenant_id, due_at LIMIT 1
     ) AS job
     WHERE NOT {HELD_BACK.format(kind="asked.kind")}
+    ORDER BY asked.kind, asked.priority
     """  # noqa: S608  # constants only
 )
 
@@ -115,10 +117,12 @@ _RING = text(
 )
 
 
-class ReadyKind(NamedTuple):
-    """A kind that has jobs to ring for. So many may be at work at once, of all tenants and of each; 0: any number."""
+class Ready(NamedTuple):
+    """There are jobs of this kind and priority to ring for. So many of the kind may be at work at once, of all tenants and
+    of each; 0: any number."""
 
     kind: JobKind
+    priority: Priority = Priority.AWAITED
     running_max: int = 0
     tenant_running_max: int = 0
 
@@ -134,36 +138,37 @@ class Rung(NamedTuple):
 
 async def ripen(session: AsyncSession, *, limit: int) -> int:
     """Jobs whose time has come, or for which somebody rang in vain, are ready: the longest over first. Returns how many."""
-    await session.execute(_BY_INDEX)
+    await session.execute(BY_INDEX)
     return (await session.execute(_RIPEN, {"limit": limit})).rowcount  # type: ignore[attr-defined,no-any-return]  # a CursorResult
 
 
-async def ready_kinds(session: AsyncSession, *, tenant_running_max: int = 0) -> Sequence[ReadyKind]:
-    """The kinds of which `ring` would find jobs: not those that are paused, or held back by a breaker.
+async def ready(session: AsyncSession, *, tenant_running_max: int = 0) -> Sequence[Ready]:
+    """What `ring` would find jobs of, by kind and priority: not what is paused, or held back by a breaker.
 
     `tenant_running_max` is the limit of queues that have none of their own.
     """
-    await session.execute(_BY_INDEX)
-    values = {"kinds": [kind.value for kind in JobKind], "tenant_running_max": tenant_running_max}
-    return [
-        ReadyKind(JobKind(kind), *limits) for kind, *limits in await session.execute(_READY_KINDS, values)
-    ]
+    await session.execute(BY_INDEX)
+    values = {
+        "kinds": [kind.value for kind in JobKind],
+        "priorities": [int(priority) for priority in Priority],
+        "tenant_running_max": tenant_running_max,
+    }
+    rows = await session.execute(_READY, values)
+    return [Ready(JobKind(kind), Priority(priority), *limits) for kind, priority, *limits in rows]
 
 
-async def ring(
-    session: AsyncSession, ready: ReadyKind, priority: Priority, *, after: UUID, room: int, again_s: float
-) -> Rung:
-    """Take up to `room` ready jobs of this kind and priority, going round from the tenant after `after`.
+async def ring(session: AsyncSession, wanted: Ready, *, after: UUID, room: int, again_s: float) -> Rung:
+    """Take up to `room` ready jobs of what is wanted, going round from the tenant after `after`.
 
     The caller commits, then sends their ids. A ring that is lost on the way is repeated after `again_s` seconds.
     """
-    await session.execute(_BY_INDEX)
+    await session.execute(BY_INDEX)
     values = {
-        "kind": ready.kind.value,
-        "priority": int(priority),
-        "running_max": ready.running_max,
-        "tenant_running_max": ready.tenant_running_max,
-        "limited": bool(ready.running_max or ready.tenant_running_max),
+        "kind": wanted.kind.value,
+        "priority": int(wanted.priority),
+        "running_max": wanted.running_max,
+        "tenant_running_max": wanted.tenant_running_max,
+        "limited": bool(wanted.running_max or wanted.tenant_running_max),
         "after": after,
         "room": room,
         "again_s": again_s,

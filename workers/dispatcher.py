@@ -84,9 +84,9 @@ class Dispatcher:
         while True:
             busy = False
             with _going_on("ring"):
-                for ready in await self._ringer.look():
+                for wanted in await self._ringer.look():
                     with _going_on("ring"):
-                        busy |= await self._ringer.ring(ready)
+                        busy |= await self._ringer.ring(wanted)
             if busy:
                 await asyncio.sleep(BUSY_PAUSE_S)
             else:

@@ -11,7 +11,7 @@ from uuid import UUID
 from models import turns
 from models.db import Database
 from models.job import JobKind, Priority
-from models.turns import NOBODY, ReadyKind
+from models.turns import NOBODY, Ready
 from settings import Settings
 from workers.actors import message_for, redis_broker
 
@@ -30,37 +30,27 @@ class Ringer:
         self._broker = redis_broker(settings.redis_url, [], maintenance_chance=ALWAYS)
         self._last: dict[tuple[JobKind, Priority], UUID] = {}
 
-    async def look(self) -> Sequence[ReadyKind]:
+    async def look(self) -> Sequence[Ready]:
         """What there is to ring for."""
         async with self._db.transaction() as session:
             await turns.ripen(session, limit=RIPE_AT_ONCE)
-            return await turns.ready_kinds(session, tenant_running_max=self._settings.tenant_running_max)
+            return await turns.ready(session, tenant_running_max=self._settings.tenant_running_max)
 
-    async def ring(self, ready: ReadyKind) -> bool:
+    async def ring(self, wanted: Ready) -> bool:
         """Fill this queue's window. True when jobs may be left that did not fit, or are at a limit."""
-        kind = ready.kind
-        size: int = await asyncio.to_thread(self._broker.do_qsize, kind.value)
-        are_left = False
-        for priority in Priority:
-            room = self._window(priority) - size
-            if room <= 0:
-                return True
-            async with self._db.transaction() as session:
-                rung = await turns.ring(
-                    session,
-                    ready,
-                    priority,
-                    after=self._last.get((kind, priority), NOBODY),
-                    room=room,
-                    again_s=self._settings.ring_again_s,
-                )
-            if rung.last is not None:
-                self._last[kind, priority] = rung.last
-            if rung.jobs:
-                await asyncio.to_thread(self._enqueue, kind, rung.jobs)
-            size += len(rung.jobs)
-            are_left |= rung.more
-        return are_left
+        size: int = await asyncio.to_thread(self._broker.do_qsize, wanted.kind.value)
+        room = self._window(wanted.priority) - size
+        if room <= 0:
+            return True
+        turn = wanted.kind, wanted.priority
+        after, again_s = self._last.get(turn, NOBODY), self._settings.ring_again_s
+        async with self._db.transaction() as session:
+            rung = await turns.ring(session, wanted, after=after, room=room, again_s=again_s)
+        if rung.last is not None:
+            self._last[turn] = rung.last
+        if rung.jobs:
+            await asyncio.to_thread(self._enqueue, wanted.kind, rung.jobs)
+        return rung.more
 
     def _window(self, priority: Priority) -> int:
         """Who is waited for comes behind what is in the queue already, so of what comes in bulk that is little."""

@@ -14,7 +14,7 @@ from models.breakers import Dependency
 from models.db import Database
 from models.ids import new_id
 from models.job import JobKind, Priority
-from models.turns import NOBODY, ReadyKind, Rung
+from models.turns import NOBODY, Ready, Rung
 from tests.factories import Deckhand, accepted, job_of
 from tests.models.steps import claim
 
@@ -40,14 +40,14 @@ async def ring(
     tenant_running_max: int = 0,
     priority: Priority = Priority.AWAITED,
 ) -> Rung:
-    ready = ReadyKind(KIND, running_max, tenant_running_max)
+    wanted = Ready(KIND, priority, running_max, tenant_running_max)
     async with db.transaction() as session:
-        return await turns.ring(session, ready, priority, after=after, room=room, again_s=3600)
+        return await turns.ring(session, wanted, after=after, room=room, again_s=3600)
 
 
 async def ready(db: Database) -> list[JobKind]:
     async with db.transaction() as session:
-        return [found.kind for found in await turns.ready_kinds(session)]
+        return [found.kind for found in await turns.ready(session)]
 
 
 async def ripen(db: Database) -> int:
@@ -187,8 +187,8 @@ async def test_a_rung_job_is_rung_again_only_later(database: Database, hand: Dec
     assert job
     for _ in range(2):
         async with database.transaction() as session:
-            (kind,) = await turns.ready_kinds(session)
-            rung = await turns.ring(session, kind, Priority.AWAITED, after=NOBODY, room=10, again_s=60)
+            (wanted,) = await turns.ready(session)
+            rung = await turns.ring(session, wanted, after=NOBODY, room=10, again_s=60)
             assert rung.jobs == [job.id]
         assert await ready(database) == []
         await execute(database, "UPDATE job SET ring_at = now()")
@@ -211,7 +211,7 @@ async def test_two_dispatchers_ring_for_different_jobs(database: Database) -> No
     await add(database, TENANTS[0], 11)
     async with database.transaction() as one, database.transaction() as other:
         first, second = [
-            await turns.ring(session, ReadyKind(KIND), Priority.AWAITED, after=NOBODY, room=6, again_s=60)
+            await turns.ring(session, Ready(KIND), after=NOBODY, room=6, again_s=60)
             for session in (one, other)
         ]
     assert (len(first.jobs), len(second.jobs)) == (6, 5)
@@ -259,8 +259,8 @@ async def test_however_many_claim_at_once_no_more_than_the_limit_run(
     works = [work for work in await asyncio.gather(*(claim(database, id_) for id_ in ids)) if work]
     assert len(works) == 2
     async with database.transaction() as session:
-        (found,) = await turns.ready_kinds(session)
-        assert not (await turns.ring(session, found, Priority.AWAITED, after=NOBODY, room=9, again_s=9)).jobs
+        (found,) = await turns.ready(session)
+        assert not (await turns.ring(session, found, after=NOBODY, room=9, again_s=9)).jobs
         await ledger.finish(session, works[0].claim)
     assert (
         len(

@@ -10,7 +10,7 @@ from uuid import uuid4
 from sqlalchemy import func, text
 from sqlalchemy.dialects.postgresql import insert
 
-from models import deletion, ledger, lifecycle
+from models import deletion, ledger, lifecycle, queues
 from models.db import Database
 from models.doorbell import Listener
 from models.job import JobKind, JobState, Priority
@@ -168,3 +168,33 @@ async def test_what_is_asked_for_in_bulk_leaves_room_in_the_queue(
         while await count(database, f"{rung} AND priority = 0") < 30:
             await asyncio.sleep(0.02)
     assert await count(database, rung) == 32
+
+
+async def test_a_queue_that_is_paused_waits_until_it_is_resumed(
+    config: Settings, tools: Tools, database: Database, hand: Deckhand
+) -> None:
+    async with database.transaction() as session:
+        await queues.pause(session, JobKind.RELATE, "alice")
+    await due(database, hand, Priority.AWAITED, 2)
+    async with dispatching(config.model_copy(update={"ring_again_s": 60}), tools):
+        await until_none(database, "job WHERE kind = 'process' AND ring_at IS NULL")
+        assert await count(database, "job WHERE kind = 'relate' AND ring_at IS NULL") == 2
+        async with database.transaction() as session:
+            await queues.resume(session, JobKind.RELATE)
+        await until_none(database, "job WHERE ring_at IS NULL")
+
+
+async def test_a_tenant_with_a_backlog_holds_up_nobody(
+    config: Settings, tools: Tools, database: Database, hand: Deckhand
+) -> None:
+    """The queue is full of one tenant's jobs; as soon as there is room, the first of the others has its turn."""
+    async with database.transaction() as session:
+        for tenant, how_many in ((uuid4(), 100), (other := uuid4(), 1)):
+            for _ in range(how_many):
+                await ledger.add(session, JobKind.RELATE, tenant_id=tenant, recording_id=uuid4())
+    rung = "job WHERE ring_at IS NOT NULL"
+    async with dispatching(config.model_copy(update={"ring_window": 8, "ring_again_s": 60}), tools):
+        while await count(database, rung) < 8:
+            await asyncio.sleep(0.02)
+    assert await count(database, rung) == 8
+    assert await count(database, f"{rung} AND tenant_id = '{other}'") == 1

@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from models import deletion, ledger, lifecycle, masking, relating
+from models import deletion, lifecycle, masking, relating, turns
 from models.job import JobKind, Priority
 from models.ledger import ClaimLost
 from models.lifecycle import Work
@@ -20,6 +20,7 @@ from models.masking import Progress
 from models.recording import FailureCode, Source, Status
 from models.retry import Again, Dead
 from models.rows import MODELS
+from models.turns import NOBODY, Ready
 from replay.cut import events_of
 from replay.index import Index
 from replay.plan import BadRecording
@@ -182,7 +183,10 @@ async def test_what_a_recording_is_not_ready_without_goes_before_what_was_asked_
         job = await job_of(tools.db, id_, JobKind.RELATE)
         assert job
         async with tools.db.transaction() as session:
-            assert await ledger.ring(session, JobKind.RELATE, priority, room=9, again_s=60) == [job.id]
+            rung = await turns.ring(
+                session, Ready(JobKind.RELATE, priority), after=NOBODY, room=9, again_s=60
+            )
+            assert rung.jobs == [job.id]
 
 
 async def test_a_second_run_replaces(tools: Tools, hand: Deckhand) -> None:
