@@ -153,12 +153,9 @@ async def claim(
         "kinds": kinds,
         "names": names,
         "tenant_running_max": tenant_running_max,
-        "in_turn": False,
     }
     async with db.driver() as connection:
-        job = await _CLAIM.fetchrow(connection, values)
-        if job is not None and job["id"] is None and job["turn_of"]:
-            job = await queues.in_turn(connection, _CLAIM, values, job["turn_of"])
+        job = await queues.in_turn(connection, _CLAIM, values)
     if job is None or job["id"] is None:
         return None
     kind, tenant_id, recording_id = JobKind(job["kind"]), job["tenant_id"], job["recording_id"]

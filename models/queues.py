@@ -106,19 +106,18 @@ async def limit(
 
 
 async def in_turn(
-    connection: "asyncpg.Connection[asyncpg.Record]",
-    claim: Statement,
-    values: Mapping[str, Any],
-    turn_of: str,
+    connection: "asyncpg.Connection[asyncpg.Record]", claim: Statement, values: Mapping[str, Any]
 ) -> asyncpg.Record | None:
-    """Claim a job that has limits to keep, while nobody else begins one of those that are counted.
+    """Claim a job; one that has limits to keep, while nobody else begins one of those that are counted.
 
     A job for which there is no room is ready again at once, and rung for when there is.
     """
+    job = await claim.fetchrow(connection, {**values, "in_turn": False})
+    if job is None or job["id"] is not None or job["turn_of"] is None:
+        return job
+    lock = "SELECT pg_advisory_xact_lock(hashtextextended('turn of ' || $1, 0))"
     async with connection.transaction():
-        await connection.execute(
-            "SELECT pg_advisory_xact_lock(hashtextextended('turn of ' || $1, 0))", turn_of
-        )
+        await connection.execute(lock, job["turn_of"])
         job = await claim.fetchrow(connection, {**values, "in_turn": True})
         if job is None or job["id"] is None:
             await connection.execute(HAND_BACK, values["job_id"])
