@@ -166,4 +166,18 @@ WORKERS: dict[str, Any] = {
         }
     ]
 }
+CONSERVATION: dict[str, Any] = {
+    "hours": [
+        {
+            "hour": "2026-05-04T10:00:00Z",
+            "accepted": 1200,
+            "ready": 1180,
+            "failed": 3,
+            "in_progress": 12,
+            "deleted": 5,
+            "missing": 0,
+        }
+    ],
+    "broken": [],
+}
 CHANGED = {"changed": True, "count": 1}

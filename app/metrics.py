@@ -175,7 +175,14 @@ def _of_deck(figures: Figures, gathered_at: float) -> Iterable[Metric]:
     )
     for name, count in figures.sessions.items():
         sessions.add_metric([name.removeprefix("tapedeck").strip("- ")], count)
-    yield from (jobs, due, lag, unfinished, sessions)
+    breakers = GaugeMetricFamily(
+        "tapedeck_breaker_open",
+        "Whether jobs that need this dependency are held back, because it is away: 1 or 0.",
+        labels=["dependency"],
+    )
+    for name, is_open in figures.breakers.items():
+        breakers.add_metric([name], int(is_open))
+    yield from (jobs, due, lag, unfinished, sessions, breakers)
     yield GaugeMetricFamily(
         "tapedeck_conservation_broken_hours",
         "Hours in which accepted recordings do not add up.",

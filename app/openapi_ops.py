@@ -85,6 +85,12 @@ WORKERS = operation(
     headers=HEADERS,
     content={JSON: shown(workers=examples.WORKERS)},
 )
+CONSERVATION = operation(
+    "Check that no recording is missing",
+    description="The sums of the latest hours.",
+    headers=HEADERS,
+    content={JSON: shown(conserved=examples.CONSERVATION)},
+)
 ACT = operation(
     "Act on all jobs that match",
     success=HTTPStatus.ACCEPTED,

@@ -14,10 +14,28 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from app import openapi, openapi_ops
 from app.auth import ApiRequest, needs
 from app.errors import ApiError, Code
-from app.ops_answers import attempt_of, group_of, job_of, life_of, overview_of, page_of, worker_of
-from app.ops_documents import FailureGroups, JobDetail, JobList, LifeDocument, Overview, WorkerList
+from app.ops_answers import (
+    attempt_of,
+    broken_of,
+    group_of,
+    job_of,
+    life_of,
+    overview_of,
+    page_of,
+    sums_of,
+    worker_of,
+)
+from app.ops_documents import (
+    Conservation,
+    FailureGroups,
+    JobDetail,
+    JobList,
+    LifeDocument,
+    Overview,
+    WorkerList,
+)
 from app.services import services_of
-from models import answers, filters, lives, overview
+from models import answers, conservation, filters, lives, overview
 from models.filters import JobFilter, Wanted
 from models.job import JobKind
 from models.lives import COST_LIMIT_S, GROUPS_MAX, TooCostly
@@ -160,6 +178,23 @@ async def list_workers(request: ApiRequest) -> Response[WorkerList]:
     return Response(WorkerList(found), headers=NO_STORE)
 
 
+@get(
+    "/conservation",
+    guards=OPERATORS,
+    operation_class=openapi_ops.CONSERVATION,
+    responses=openapi.problems(Code.VALIDATION_ERROR),
+)
+async def read_conservation(
+    request: ApiRequest,
+    hours: Annotated[int, QueryParameter(ge=1, le=168, description="How many, the current one first.")] = 24,
+) -> Response[Conservation]:
+    """Whether every recording that was accepted is somewhere, hour by hour; and the hours in which one is not."""
+    db = services_of(request).db
+    sums = [sums_of(one) for one in await conservation.conservation(db, hours)]
+    broken = [broken_of(one) for one in await conservation.broken_hours(db)]
+    return Response(Conservation(sums, broken), headers=NO_STORE)
+
+
 @asynccontextmanager
 async def affordable(add: str = "recording_id or kind first, then tenant_id") -> AsyncIterator[None]:
     """What takes too long is refused, with what to `add`. Raises ApiError."""
@@ -175,4 +210,12 @@ def no_job() -> ApiError:
     return ApiError(Code.NOT_FOUND, "There is no such job.")
 
 
-HANDLERS: tuple[Any, ...] = (read_overview, list_jobs, read_job, read_life, list_failures, list_workers)
+HANDLERS: tuple[Any, ...] = (
+    read_overview,
+    list_jobs,
+    read_job,
+    read_life,
+    list_failures,
+    list_workers,
+    read_conservation,
+)

@@ -12,7 +12,9 @@ from app.ops_documents import (
     AttemptDocument,
     AuditDocument,
     BreakerDocument,
+    BrokenHourDocument,
     FailureGroup,
+    HourDocument,
     JobDocument,
     LifeDocument,
     MomentDocument,
@@ -22,6 +24,7 @@ from app.ops_documents import (
 )
 from models.action import Action, AuditEntry
 from models.attempt import Attempt
+from models.conservation import BrokenHour, HourSums
 from models.filters import COUNTED_MAX, Preview
 from models.job import JobFields, JobState
 from models.lives import Group, Life
@@ -134,6 +137,19 @@ def audit_of(entry: AuditEntry) -> AuditDocument:
     """A line of the audit log."""
     names = ("id", "who", "what", "subject", "count", "details")
     return AuditDocument(at=timestamp(entry.at), **{name: getattr(entry, name) for name in names})
+
+
+def sums_of(sums: HourSums) -> HourDocument:
+    """An hour."""
+    names = ("accepted", "ready", "failed", "in_progress", "deleted", "missing")
+    return HourDocument(hour=timestamp(sums.hour), **{name: getattr(sums, name) for name in names})
+
+
+def broken_of(broken: BrokenHour) -> BrokenHourDocument:
+    """An hour that does not add up."""
+    return BrokenHourDocument(
+        timestamp(broken.hour), broken.missing, broken.recordings, timestamp(broken.noticed_at)
+    )
 
 
 def worker_of(worker: Worker, now: datetime, running: int) -> WorkerDocument:

@@ -216,6 +216,34 @@ class WorkerList(msgspec.Struct):
     workers: list[WorkerDocument]
 
 
+class HourDocument(msgspec.Struct):
+    """The recordings that were accepted in an hour, and where they are; `missing` is 0 when that adds up."""
+
+    hour: Timestamp
+    accepted: int
+    ready: int
+    failed: int
+    in_progress: int
+    deleted: int
+    missing: int
+
+
+class BrokenHourDocument(msgspec.Struct):
+    """An hour that did not add up when it was looked at last, and some of the recordings that are nowhere."""
+
+    hour: Timestamp
+    missing: int
+    recordings: list[UUID]
+    noticed_at: Timestamp
+
+
+class Conservation(msgspec.Struct):
+    """Hours in which something was accepted, the latest first; and all those that do not add up."""
+
+    hours: list[HourDocument]
+    broken: list[BrokenHourDocument]
+
+
 class Changed(msgspec.Struct):
     """Whether it changed anything: false when it was so already. `count`: how many."""
 

@@ -7,8 +7,10 @@ is of a tenant.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import text
+from sqlalchemy import select, text
+from sqlmodel import col
 
+from models.breakers import Breaker, BreakerState, Dependency
 from models.db import Database
 from models.job import JobKind, JobState, Priority
 
@@ -34,11 +36,12 @@ class JobFigures:
 
 @dataclass(frozen=True)
 class Figures:
-    """What a look found. `sessions` of Postgres by application; `broken_hours` and `missing` as `models.conservation`
+    """What a look found. `sessions` of Postgres by application; which `breakers` are open; `broken_hours` and `missing` as `models.conservation`
     has noted them."""
 
     jobs: Sequence[JobFigures]
     sessions: Mapping[str, int]
+    breakers: Mapping[str, bool]
     broken_hours: int
     missing: int
 
@@ -65,6 +68,8 @@ _SESSIONS = text(
     """
 )
 
+_BREAKERS = select(col(Breaker.dependency), col(Breaker.state))
+
 _BROKEN = text("SELECT count(*), coalesce(sum(abs(missing)), 0)::bigint FROM broken_hour")
 
 
@@ -75,5 +80,8 @@ async def figures(db: Database) -> Figures:
         sessions = dict.fromkeys(PROCESSES, 0)
         for name, count in await connection.execute(_SESSIONS, {"names": list(PROCESSES)}):
             sessions[name] = count
+        states = dict.fromkeys(Dependency, False)
+        for dependency, state in await connection.execute(_BREAKERS):
+            states[dependency] = state == BreakerState.OPEN
         broken, missing = (await connection.execute(_BROKEN)).one()
-    return Figures(jobs, sessions, broken, missing)
+    return Figures(jobs, sessions, {one.value: is_open for one, is_open in states.items()}, broken, missing)

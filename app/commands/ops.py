@@ -124,6 +124,17 @@ def workers(url: Url = None, api_key: OpsKey = None, as_json: Json = False) -> N
     _print(read["workers"], as_json, columns, ops_top.worker_cells)
 
 
+def conservation(url: Url = None, api_key: OpsKey = None, as_json: Json = False) -> None:
+    """Whether every recording that was accepted is somewhere, hour by hour."""
+    with connect_ops(url, api_key) as client:
+        read = client.get("/conservation")
+    columns = ("hour", "accepted", "ready", "failed", "in_progress", "deleted", "missing")
+    _print(read["hours"], as_json, columns, lambda hour: [str(hour[name]) for name in columns])
+    for one in [] if as_json else read["broken"]:
+        some = ", ".join(one["recordings"]) or "none can be named"
+        terminal.say(f"{one['hour']} does not add up: {one['missing']} missing; {some}")
+
+
 def audit(
     limit: Limit = 25,
     everything: All = False,
@@ -175,6 +186,7 @@ COMMANDS = {
     "life": life,
     "failures": failures,
     "workers": workers,
+    "conservation": conservation,
     "audit": audit,
     **ops_acts.COMMANDS,
 }

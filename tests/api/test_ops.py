@@ -1,6 +1,7 @@
 """GET /api/v1/ops/…: what operators ask."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -8,6 +9,7 @@ import httpx
 import pytest
 
 from models import deletion, lives
+from models.conservation import BrokenHour
 from models.db import Database
 from models.ids import new_id
 from models.tenancy import Scope
@@ -38,6 +40,7 @@ PATHS = (
     "GET /workers",
     f"POST /workers/{UUID(int=1)}/drain",
     "POST /refill",
+    "GET /conservation",
 )
 
 
@@ -239,3 +242,22 @@ async def test_the_overview_counts_and_says_what_holds_back(
     assert by_kind["video_deadline"]["scheduled"] == 1
     assert by_kind["relate"]["paused_at"] is None
     assert seen["redis"] == "there"
+
+
+async def test_conservation(
+    ops: httpx.AsyncClient, database: Database, hand: Deckhand, process_it: Process
+) -> None:
+    ids = [await accepted(database, hand) for _ in range(4)]
+    await process_it(ids[0])
+    await deletion.delete_recording(database, hand.tenant_id, ids[1])
+    sums = {"accepted": 4, "ready": 1, "failed": 0, "in_progress": 2, "deleted": 1, "missing": 0}
+    answer = await ops.get(f"{OPS}/conservation")
+    (hour,) = answer.json()["hours"]
+    assert {name: hour[name] for name in sums} == sums
+    assert answer.json()["broken"] == []
+    async with database.transaction() as session:
+        gone = {"missing": 1, "recordings": [ids[2]]}
+        session.add(BrokenHour(hour=datetime(2026, 5, 4, 10, tzinfo=UTC), **gone))
+    (broken,) = (await ops.get(f"{OPS}/conservation")).json()["broken"]
+    assert (broken["hour"], broken["missing"]) == ("2026-05-04T10:00:00Z", 1)
+    assert broken["recordings"] == [str(ids[2])]

@@ -69,6 +69,7 @@ async def test_queues_are_paused_and_seen(ops: Tapedeck) -> None:
     assert b"video_deadline" in frame.out
     assert b"\x1b" not in frame.out
     assert (await ops("ops", "workers", "--json")).status == 0
+    assert (await ops("ops", "conservation", "--json")).status == 0
 
 
 async def test_it_takes_operate_and_says_which_jobs(shelf: Shelf, ops: Tapedeck) -> None:
