@@ -13,6 +13,7 @@ SENTENCE = "It failed (processing_failed) and waits for a retry until 2026-05-04
 
 OVERVIEW: dict[str, Any] = {
     "at": LATER,
+    "counted_at": LATER,
     "queues": [
         {
             "kind": "process",

@@ -37,6 +37,7 @@ from app import (
 from app.admission import say_limits
 from app.budget import ByteBudget
 from app.cors import Cors
+from app.gatherer import Gatherer
 from app.limits import Quotas, RateLimits
 from app.metrics import DeckMetrics, WebMetrics, serve_metrics
 from app.passwords import Passwords
@@ -115,6 +116,7 @@ def create_app(settings: Settings, traces: Traces | None = None) -> Web:
         is_https=settings.base_url.startswith("https://"),
         tenant_running_max=settings.tenant_running_max,
         metrics=WebMetrics(metrics.new_registry("web")),
+        figures=Gatherer(partial(figures, db)),
         traces=traces or open_traces("web", are_on=settings.traces_are_on),
     )
     api = Router(
@@ -197,7 +199,7 @@ async def _running(app: Litestar, services: Services, redis_url: str) -> AsyncIt
         )
         stack.push_async_callback(app.state.readiness.close)
         app.state.metrics = _deck_metrics(services, app.state.readiness)
-        stack.push_async_callback(app.state.metrics.close)
+        await stack.enter_async_context(services.figures)
         await stack.enter_async_context(metrics.watched_loop(services.metrics.registry))
         await stack.enter_async_context(services.doorbell)
         await stack.enter_async_context(services.watcher)
@@ -218,7 +220,7 @@ def _deck_metrics(services: Services, readiness: health.Readiness) -> DeckMetric
         ),
         "tapedeck_request_bodies_limit_bytes": ("Beyond it nothing is accepted.", lambda: budget.total),
     }
-    return DeckMetrics(registry, partial(figures, services.db), readiness.ask, bounds)
+    return DeckMetrics(registry, services.figures, readiness.ask, bounds)
 
 
 async def _check_start(db: Database) -> None:

@@ -1,32 +1,28 @@
 """`/metrics`: what this web process did, and what the database tells of the whole deck, for Prometheus.
 
-What the database tells is gathered in the background, at most every few seconds and for at most a `SHARE`th of the time, however
-many ask. A scrape waits for it a moment; then it gets what is known, with the time at which that was so.
+What the database tells is gathered in the background (`app.gatherer`), however many ask: a scrape gets what is known, with the
+time at which that was so.
 """
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
-import structlog
 from litestar import Request, Response, get
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from app.gatherer import Gatherer
 from models.figures import Figures
 from models.job import JobKind, JobState
 from models.recording import Source
 
 EVERY_S = 3.0
-SHARE = 20
-PATIENCE_S = 3.0  # of a scrape: Prometheus itself waits for 10 s
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 75)
 STATES = ("scheduled", JobState.DUE.value, JobState.RUNNING.value, JobState.DEAD.value)
-
-log = structlog.get_logger()
 
 
 class WebMetrics:
@@ -85,48 +81,25 @@ class DeckMetrics:
     def __init__(
         self,
         registry: CollectorRegistry,
-        look: Callable[[], Awaitable[Figures]],
+        gatherer: Gatherer,
         ask: Callable[[], Awaitable[Mapping[str, str]]],
         bounds: Mapping[str, tuple[str, Callable[[], float]]],
     ) -> None:
         self.registry = registry
-        self._look = look
+        self._gatherer = gatherer
         self._ask = ask
         self._bounds = bounds
         self._figures: Figures | None = None
         self._states: Mapping[str, str] = {}
-        self._gathered_at = 0.0
-        self._not_before = 0.0
-        self._gathering: asyncio.Task[None] | None = None
+        self._ask_again_at = 0.0
         registry.register(self)
 
     async def refresh(self) -> None:
-        """Gather, unless that was done just now; wait for it a moment."""
-        if self._gathering is None or self._gathering.done():
-            if time.monotonic() < self._not_before:
-                return
-            self._gathering = asyncio.create_task(self._gather(), name="metrics")
-        await asyncio.wait([self._gathering], timeout=PATIENCE_S)
-
-    async def close(self) -> None:
-        """Gather no more."""
-        self._not_before = float("inf")
-        if self._gathering is not None:
-            self._gathering.cancel()
-            await asyncio.wait([self._gathering])
-
-    async def _gather(self) -> None:
-        began = time.monotonic()
-        self._states = await self._ask()
-        looked = time.monotonic()
-        try:
-            self._figures = await self._look()
-            self._gathered_at = time.time()
-        except Exception as error:  # what is known is too old by then to be believed
-            self._figures = None
-            log.warning("figures_not_gathered", error=f"{type(error).__name__}: {str(error)[:200]}")
-        now = time.monotonic()
-        self._not_before = max(began + EVERY_S, now + SHARE * (now - looked))
+        """Ask the dependencies, unless that was done just now; take the figures that are known."""
+        if (now := time.monotonic()) >= self._ask_again_at:
+            self._ask_again_at = now + EVERY_S
+            self._states = await self._ask()
+        self._figures = await self._gatherer.recent()
 
     def collect(self) -> Iterable[Metric]:
         up = GaugeMetricFamily(
@@ -138,10 +111,10 @@ class DeckMetrics:
         for name, (told, read) in self._bounds.items():
             yield GaugeMetricFamily(name, told, value=read())
         if self._figures is not None:
-            yield from _of_deck(self._figures, self._gathered_at)
+            yield from _of_deck(self._figures)
 
 
-def _of_deck(figures: Figures, gathered_at: float) -> Iterable[Metric]:
+def _of_deck(figures: Figures) -> Iterable[Metric]:
     """Of the whole deck: every web process says the same, so never add them up."""
     jobs = GaugeMetricFamily(
         "tapedeck_jobs", "Jobs in the ledger, of the whole deck.", labels=["kind", "state"]
@@ -167,9 +140,9 @@ def _of_deck(figures: Figures, gathered_at: float) -> Iterable[Metric]:
         for state in STATES:
             found = counts.get((kind.value, state))
             jobs.add_metric([kind.value, state], found.count if found else 0)
-        due.add_metric([kind.value], max((one.oldest_due_s or 0 for one in of_kind), default=0))
-        lag.add_metric([kind.value], max((one.unrung_s or 0 for one in of_kind), default=0))
-        unfinished.add_metric([kind.value], max((one.oldest_s or 0 for one in of_kind), default=0))
+        due.add_metric([kind.value], _age(figures.at, [one.due_since for one in of_kind]))
+        lag.add_metric([kind.value], _age(figures.at, [one.unrung_since for one in of_kind]))
+        unfinished.add_metric([kind.value], _age(figures.at, [one.awaited_since for one in of_kind]))
     sessions = GaugeMetricFamily(
         "tapedeck_database_sessions", "Sessions of Postgres, by process of the deck.", labels=["process"]
     )
@@ -196,8 +169,13 @@ def _of_deck(figures: Figures, gathered_at: float) -> Iterable[Metric]:
     yield GaugeMetricFamily(
         "tapedeck_figures_timestamp_seconds",
         "When the database was asked for the figures of the whole deck.",
-        value=gathered_at,
+        value=figures.at.timestamp(),
     )
+
+
+def _age(now: datetime, since: Iterable[datetime | None]) -> float:
+    """Seconds since the first of these; 0: there is none."""
+    return max(((now - one).total_seconds() for one in since if one is not None), default=0)
 
 
 @get("/metrics", include_in_schema=False)

@@ -45,6 +45,7 @@ PATH = "/api/v1/ops"
 NO_STORE = {"Cache-Control": "no-store"}
 DAY_S = 86400.0
 HISTORY_S = 31 * DAY_S
+NOTHING = "there is none for this; try again later"
 OPERATORS = [needs(Scope.OPERATE)]
 
 Limit = Annotated[int, QueryParameter(ge=1, le=100, description="How many at most.")]
@@ -64,12 +65,14 @@ Age = Annotated[float | None, QueryParameter(ge=0, le=1e9, description="Made lon
     responses=openapi.problems(Code.TOO_COSTLY),
 )
 async def read_overview(request: ApiRequest) -> Response[Overview]:
-    """The deck at a glance: its queues, what they need, its workers."""
+    """The deck at a glance: its queues, what they need, its workers. Jobs are counted now and then: `counted_at`."""
     services = services_of(request)
     redis_away = await services.doorbell.is_away()
-    async with affordable("nothing: this counts every job; ask GET /jobs with a kind"):
+    async with affordable(NOTHING):
         seen = await overview.seen(services.db)
-    return Response(overview_of(seen, redis_away=redis_away), headers=NO_STORE)
+    if (counted := await services.figures.present()) is None:
+        raise ApiError(Code.TOO_COSTLY, "The jobs could not be counted in time. Ask GET /jobs with a kind.")
+    return Response(overview_of(seen, counted, redis_away=redis_away), headers=NO_STORE)
 
 
 @get(
@@ -131,7 +134,7 @@ async def read_job(request: ApiRequest, job_id: FromPath[UUID]) -> Response[JobD
 )
 async def read_life(request: ApiRequest, recording_id: FromPath[UUID]) -> Response[LifeDocument]:
     """Everything that happened to a recording, in its order; deleted ones too, until they are purged."""
-    async with affordable("nothing: this is one recording; try again later"):
+    async with affordable(NOTHING):
         life = await lives.life_of(services_of(request).db, recording_id)
     if life is None:
         raise ApiError(Code.NOT_FOUND, "There is no such recording.")
@@ -170,11 +173,9 @@ async def list_failures(
 )
 async def list_workers(request: ApiRequest) -> Response[WorkerList]:
     """The worker processes, and how much each does."""
-    db = services_of(request).db
-    async with affordable():
-        seen = await overview.seen(db)
-        running = await overview.running_by_worker(db)
-    found = [worker_of(one, seen.now, running.get(one.name, 0)) for one in seen.workers]
+    async with affordable(NOTHING):
+        seen = await overview.seen(services_of(request).db)
+    found = [worker_of(one, seen.now, seen.running_by.get(one.name, 0)) for one in seen.workers]
     return Response(WorkerList(found), headers=NO_STORE)
 
 

@@ -25,28 +25,31 @@ from app.ops_documents import (
 from models.action import Action, AuditEntry
 from models.attempt import Attempt
 from models.conservation import BrokenHour, HourSums
+from models.figures import Figures
 from models.filters import COUNTED_MAX, Preview
 from models.job import JobFields, JobState
 from models.lives import Group, Life
-from models.overview import Load, Seen
+from models.overview import Seen
 from models.workers import GONE_S, Worker
 
 
-def overview_of(seen: Seen, *, redis_away: bool) -> Overview:
-    """The deck as operators see it."""
+def overview_of(seen: Seen, counted: Figures, *, redis_away: bool) -> Overview:
+    """The deck as operators see it: what runs now, and how many jobs there were when they were counted."""
+    counts = {(one.kind, one.state): one for one in counted.jobs}
     rows = []
     for queue in seen.queues:
-        load = seen.loads.get(queue.kind, Load())
-        waits = load.oldest_due_at
+        kind = queue.kind.value
+        due, scheduled, dead = [counts.get((kind, state)) for state in ("due", "scheduled", "dead")]
+        since = due.due_since if due else None
         rows.append(
             QueueDocument(
-                kind=queue.kind.value,
-                due=load.due,
-                scheduled=load.scheduled,
-                running=load.running,
-                dead=load.dead,
-                oldest_due_at=moment(waits),
-                oldest_due_s=round((seen.now - waits).total_seconds(), 3) if waits else None,
+                kind=kind,
+                due=due.count if due else 0,
+                scheduled=scheduled.count if scheduled else 0,
+                running=seen.running.get(queue.kind, 0),
+                dead=dead.count if dead else 0,
+                oldest_due_at=moment(since),
+                oldest_due_s=round((counted.at - since).total_seconds(), 3) if since else None,
                 paused_at=moment(queue.paused_at),
                 paused_by=queue.paused_by,
                 running_max=queue.running_max,
@@ -57,8 +60,14 @@ def overview_of(seen: Seen, *, redis_away: bool) -> Overview:
         BreakerDocument(one.dependency.value, one.state.value, one.reason, moment(one.opened_at))
         for one in seen.breakers
     ]
-    alive = sum(not _is_gone(worker, seen.now) for worker in seen.workers)
-    return Overview(timestamp(seen.now), rows, away, alive, "away" if redis_away else "there")
+    return Overview(
+        at=timestamp(seen.now),
+        counted_at=timestamp(counted.at),
+        queues=rows,
+        breakers=away,
+        workers=sum(not _is_gone(worker, seen.now) for worker in seen.workers),
+        redis="away" if redis_away else "there",
+    )
 
 
 def job_of(job: JobFields, now: datetime) -> JobDocument:

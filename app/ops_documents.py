@@ -9,7 +9,8 @@ from app.documents import Timestamp
 
 
 class QueueDocument(msgspec.Struct):
-    """A queue: jobs that are due, wait for their time (`scheduled`), run, and died; who has paused it."""
+    """A queue: jobs that are due, wait for their time (`scheduled`), run, and died; who has paused it. All but those that run,
+    and for how long the first has been due, is of the time when jobs were counted."""
 
     kind: str
     due: int
@@ -34,9 +35,10 @@ class BreakerDocument(msgspec.Struct):
 
 
 class Overview(msgspec.Struct):
-    """The deck at a glance."""
+    """The deck at a glance, as it is `at`; its jobs were counted at `counted_at`: just now, or some seconds ago if they are many."""
 
     at: Timestamp
+    counted_at: Timestamp
     queues: list[QueueDocument]
     breakers: list[BreakerDocument]
     workers: int

@@ -7,6 +7,7 @@ from typing import Any
 from litestar.connection import ASGIConnection
 
 from app.budget import ByteBudget
+from app.gatherer import Gatherer
 from app.limits import RateLimits
 from app.metrics import WebMetrics
 from app.passwords import Passwords
@@ -53,6 +54,7 @@ class Services:
     proxies: Proxies
     is_https: bool  # as clients see it
     metrics: WebMetrics
+    figures: Gatherer
     traces: Traces
     tenant_running_max: int = 0  # of queues without a limit of their own
     seams: Seams = field(default_factory=Seams)

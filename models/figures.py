@@ -1,11 +1,12 @@
 """What the database tells of the whole deck, whoever asks: what waits, what is at work, what is dead, since when.
 
-One look at the live and dead jobs, of which there are few when all is well: a million are counted within a second. Nothing here
-is of a tenant.
+One look at the live and dead jobs, of which there are few when all is well: a million are counted within a second, so it is
+for who asks now and then, not for every request. Nothing here is of a tenant.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import select, text
 from sqlmodel import col
@@ -20,25 +21,27 @@ PROCESSES = ("tapedeck-web", "tapedeck worker", "tapedeck dispatcher")
 
 @dataclass(frozen=True)
 class JobFigures:
-    """The jobs of a kind in a state; `scheduled` ones will be due. Ages in seconds, None without such a job.
+    """The jobs of a kind in a state; `scheduled` ones will be due. Times are None without such a job.
 
-    `oldest_due_s` is how long the one that is due for longest has been; `unrung_s` the same of those that the dispatcher has
-    yet to ring for, again or at all; `oldest_s` how long the oldest is there that a recording waits for, to be ready.
+    `due_since` is since when the one that is due for longest has been; `unrung_since` the same of those that the dispatcher
+    has yet to ring for, again or at all; `awaited_since` since when the oldest is there that a recording waits for, to be
+    ready.
     """
 
     kind: str
     state: str
     count: int
-    oldest_due_s: float | None
-    unrung_s: float | None
-    oldest_s: float | None
+    due_since: datetime | None
+    unrung_since: datetime | None
+    awaited_since: datetime | None
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What a look found. `sessions` of Postgres by application; which `breakers` are open; `broken_hours` and `missing` as `models.conservation`
-    has noted them."""
+    """What a look found, `at` Postgres's time. `sessions` of Postgres by application; which `breakers` are open; `broken_hours`
+    and `missing` as `models.conservation` has noted them."""
 
+    at: datetime
     jobs: Sequence[JobFigures]
     sessions: Mapping[str, int]
     breakers: Mapping[str, bool]
@@ -50,16 +53,17 @@ _JOBS = text(
     f"""
     SELECT kind, CASE WHEN state = '{JobState.DUE}' AND due_at > now() THEN 'scheduled' ELSE state END AS now_state,
            count(*),
-           extract(epoch FROM now() - min(due_at) FILTER (
-               WHERE state = '{JobState.DUE}' AND due_at <= now()))::float,
-           extract(epoch FROM now() - min(greatest(due_at, ring_at)) FILTER (
-               WHERE state = '{JobState.DUE}' AND due_at <= now() AND (ring_at IS NULL OR ring_at <= now())))::float,
-           extract(epoch FROM now() - min(created_at) FILTER (
+           min(due_at) FILTER (WHERE state = '{JobState.DUE}' AND due_at <= now()),
+           min(greatest(due_at, ring_at)) FILTER (
+               WHERE state = '{JobState.DUE}' AND due_at <= now() AND (ring_at IS NULL OR ring_at <= now())),
+           min(created_at) FILTER (
                WHERE state <> '{JobState.DEAD}' AND (kind IN ('{JobKind.PROCESS}', '{JobKind.VERIFY_VIDEO}')
-               OR kind = '{JobKind.RELATE}' AND priority = {Priority.AWAITED:d})))::float
+               OR kind = '{JobKind.RELATE}' AND priority = {Priority.AWAITED:d}))
     FROM job GROUP BY 1, 2
     """  # noqa: S608  # constants only
 )
+
+_NOW = text("SELECT clock_timestamp()")
 
 _SESSIONS = text(
     """
@@ -76,6 +80,7 @@ _BROKEN = text("SELECT count(*), coalesce(sum(abs(missing)), 0)::bigint FROM bro
 async def figures(db: Database) -> Figures:
     """Look."""
     async with db.autocommit() as connection:
+        at = (await connection.execute(_NOW)).scalar_one()
         jobs = [JobFigures(*row) for row in await connection.execute(_JOBS)]
         sessions = dict.fromkeys(PROCESSES, 0)
         for name, count in await connection.execute(_SESSIONS, {"names": list(PROCESSES)}):
@@ -84,4 +89,5 @@ async def figures(db: Database) -> Figures:
         for dependency, state in await connection.execute(_BREAKERS):
             states[dependency] = state == BreakerState.OPEN
         broken, missing = (await connection.execute(_BROKEN)).one()
-    return Figures(jobs, sessions, {one.value: is_open for one, is_open in states.items()}, broken, missing)
+    open_ones = {one.value: is_open for one, is_open in states.items()}
+    return Figures(at, jobs, sessions, open_ones, broken, missing)

@@ -1,6 +1,10 @@
-"""The queues at a glance, across tenants: what waits, runs and died, for how long, and what holds it back."""
+"""The deck at a glance, across tenants, as it is now: what runs, who works, what is paused, limited or held back.
 
-from collections.abc import Sequence
+What it costs does not depend on how many jobs there are: they are counted by `models.figures`.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -15,57 +19,33 @@ from models.queues import Queue
 from models.workers import Worker
 
 
-class Load(NamedTuple):
-    """What there is of a kind. `oldest_due_at`: since when the longest of those that are due has been."""
-
-    due: int = 0
-    scheduled: int = 0
-    running: int = 0
-    dead: int = 0
-    oldest_due_at: datetime | None = None
-
-
 class Seen(NamedTuple):
-    """One moment of the deck."""
+    """One moment of the deck. Jobs that run, by their kind and by the name of the worker."""
 
     now: datetime
-    loads: dict[JobKind, Load]
     queues: Sequence[Queue]
     breakers: Sequence[Breaker]
     workers: Sequence[Worker]
+    running: Mapping[JobKind, int]
+    running_by: Mapping[str, int]
 
 
-_LOADS = text(
-    """
-    SELECT kind, count(*) FILTER (WHERE state = 'due' AND due_at <= now()),
-           count(*) FILTER (WHERE state = 'due' AND due_at > now()),
-           count(*) FILTER (WHERE state = 'running'), count(*) FILTER (WHERE state = 'dead'),
-           min(due_at) FILTER (WHERE state = 'due' AND due_at <= now())
-    FROM job GROUP BY kind
-    """
-)
+_RUNNING = text("SELECT kind, worker, count(*) FROM job WHERE state = 'running' GROUP BY kind, worker")
 
 
 async def seen(db: Database) -> Seen:
     """The deck as it is now. Raises TooCostly."""
+    running: Counter[JobKind] = Counter()
+    running_by: Counter[str] = Counter()
     async with bounded(db) as session:
-        loads = {JobKind(kind): Load(*load) for kind, *load in await session.execute(_LOADS)}
-        now = (await session.execute(text("SELECT now()"))).scalar_one()
+        for kind, worker, count in await session.execute(_RUNNING):
+            running[JobKind(kind)] += count
+            running_by[worker] += count
         return Seen(
-            now,
-            loads,
+            (await session.execute(text("SELECT now()"))).scalar_one(),
             await queues.all_of(session),
             await breakers.all_of(session),
             await workers.all_of(session),
+            running,
+            running_by,
         )
-
-
-_RUNNING = text(
-    "SELECT worker, count(*) FROM job WHERE state = 'running' AND worker IS NOT NULL GROUP BY worker"
-)
-
-
-async def running_by_worker(db: Database) -> dict[str, int]:
-    """How many jobs each worker runs, by its name."""
-    async with bounded(db) as session:
-        return {row.worker: int(row[1]) for row in await session.execute(_RUNNING)}

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Annotated, Any
 
@@ -18,6 +18,7 @@ from app.ops_client import OpsClient
 
 FAILURES = 8
 WORKERS = 12
+RECENT = timedelta(seconds=2)
 
 Every = Annotated[float, typer.Option("--every", min=0.5, help="Look again after so many seconds.")]
 Once = Annotated[bool, typer.Option("--once", help="Print one frame, and end.")]
@@ -30,13 +31,16 @@ def command(every: Every = 2.0, once: Once = False, url: Url = None, api_key: Op
             console = Console(highlight=False)
             console.print(frame(_look(client), None))
             return
-        before: dict[str, Any] | None = None
+        now: dict[str, Any] | None = None
+        before: dict[str, Any] | None = None  # the last time that jobs had been counted before
         with Live(console=Console(highlight=False), screen=True, auto_refresh=False) as live:
             try:
                 while True:
-                    now = _look(client)
+                    seen = _look(client)
+                    if now is not None and _counted_at(seen) > _counted_at(now):
+                        before = now
+                    now = seen
                     live.update(frame(now, before), refresh=True)
-                    before = now
                     time.sleep(every)
             except KeyboardInterrupt:
                 return
@@ -45,7 +49,7 @@ def command(every: Every = 2.0, once: Once = False, url: Url = None, api_key: Op
 def frame(now: dict[str, Any], before: dict[str, Any] | None) -> RenderableType:
     """One picture of the deck; with the one before it also how fast things go."""
     seen = now["overview"]
-    rates = _rates(seen, before["overview"]) if before else {}
+    rates = _rates(now, before) if before else {}
     queues = _table(
         ("queue", "due", "+/s", "scheduled", "running", "dead", "oldest", ""),
         map(partial(_with_rate, rates), map(queue_cells, seen["queues"])),
@@ -65,7 +69,10 @@ def frame(now: dict[str, Any], before: dict[str, Any] | None) -> RenderableType:
 
 
 def held_back(seen: dict[str, Any]) -> Iterator[str]:
-    """What holds jobs back, a line each."""
+    """What holds jobs back, a line each; and when they were counted, if that is some time ago."""
+    at, counted_at = (datetime.fromisoformat(seen[name]) for name in ("at", "counted_at"))
+    if (age := at - counted_at) > RECENT:
+        yield f"there are many jobs: they were counted {describe.duration(age.total_seconds() * 1000)} ago"
     if seen["redis"] == "away":
         yield "Redis is away: nobody can be rung for; nothing is lost"
     for breaker in seen["breakers"]:
@@ -105,15 +112,19 @@ def _look(client: OpsClient) -> dict[str, Any]:
     }
 
 
+def _counted_at(seen: dict[str, Any]) -> datetime:
+    return datetime.fromisoformat(seen["overview"]["counted_at"])
+
+
 def _rates(now: dict[str, Any], before: dict[str, Any]) -> dict[str, str]:
     """How fast the backlog of each queue grows or shrinks: jobs a second."""
-    seconds = (datetime.fromisoformat(now["at"]) - datetime.fromisoformat(before["at"])).total_seconds()
+    seconds = (_counted_at(now) - _counted_at(before)).total_seconds()
     if seconds <= 0:
         return {}
-    earlier = {queue["kind"]: queue["due"] + queue["running"] for queue in before["queues"]}
+    earlier = {queue["kind"]: queue["due"] + queue["running"] for queue in before["overview"]["queues"]}
     return {
         queue["kind"]: f"{(queue['due'] + queue['running'] - earlier.get(queue['kind'], 0)) / seconds:+.1f}"
-        for queue in now["queues"]
+        for queue in now["overview"]["queues"]
     }
 
 

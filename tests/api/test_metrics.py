@@ -65,10 +65,9 @@ async def test_the_figures_of_the_deck_come_from_the_database(
     serve: Serve, hand: Deckhand, database: Database
 ) -> None:
     await accepted(database, hand)
-    web = serve()
     async with database.transaction() as session:
         await session.execute(text("INSERT INTO broken_hour VALUES (date_trunc('hour', now()), 3, '{}')"))
-    async with web.client() as client:
+    async with serve().client() as client:
         samples = await scraped(client)
         assert samples.value("tapedeck_conservation_broken_hours") == 1
         assert samples.value("tapedeck_conservation_missing_recordings") == 3

@@ -8,13 +8,14 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
+from app import gatherer
 from models import deletion, lives
 from models.conservation import BrokenHour
 from models.db import Database
 from models.ids import new_id
 from models.tenancy import Scope
 from models.workers import Worker, beat
-from tests.api.conftest import Process
+from tests.api.conftest import Process, Serve
 from tests.api.operators import HOSTILE, OPS, dead, get, hostile, job_id
 from tests.api.served import Served
 from tests.api.tenants import new_key, new_tenant
@@ -242,6 +243,23 @@ async def test_the_overview_counts_and_says_what_holds_back(
     assert by_kind["video_deadline"]["scheduled"] == 1
     assert by_kind["relate"]["paused_at"] is None
     assert seen["redis"] == "there"
+
+
+async def test_many_jobs_are_not_counted_for_who_asks(
+    serve: Serve, hand: Deckhand, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gatherer, "FEW", 0)
+    monkeypatch.setattr(gatherer, "EVERY_S", 3600)
+    id_ = await accepted(database, hand)
+    key = await new_key(database, await new_tenant(database), Scope.OPERATE)
+    async with serve().client(key) as client:
+        first = await get(client, "/overview")
+        await claimed(database, id_)
+        then = await get(client, "/overview")
+    by_kind = [{queue["kind"]: queue for queue in seen["queues"]} for seen in (first, then)]
+    assert [one["process"]["due"] for one in by_kind] == [1, 1]
+    assert [one["process"]["running"] for one in by_kind] == [0, 1]
+    assert first["counted_at"] == then["counted_at"] < then["at"]
 
 
 async def test_conservation(

@@ -82,7 +82,7 @@ async def test_it_takes_operate_and_says_which_jobs(shelf: Shelf, ops: Tapedeck)
 
 def test_a_frame_shows_rates_and_lets_nothing_steer_the_terminal() -> None:
     queue = OVERVIEW["queues"][0]
-    before = {"overview": OVERVIEW | {"at": "2026-05-04T10:00:00Z"}}
+    before = {"overview": OVERVIEW | {"counted_at": "2026-05-04T10:00:00Z"}}
     now = {
         "overview": OVERVIEW
         | {

@@ -1,0 +1,89 @@
+"""Figures of the whole deck (`models.figures`), gathered in the background: what they cost grows with the number of jobs.
+
+A web process gathers them every few seconds, for at most a `SHARE`th of the time, however many ask. While there are few jobs, who
+wants to know how things are now has them gathered anew.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Self
+
+import structlog
+
+from models.figures import Figures
+
+EVERY_S = 3.0
+SHARE = 20
+FEW = 10_000  # jobs: counted within some 10 ms
+PATIENCE_S = 3.0  # how long a look is waited for; Prometheus itself waits for 10 s
+
+log = structlog.get_logger()
+
+
+class Gatherer:
+    """Knows the figures, from the begin of its block to the end. `look` gathers them: one look at a time."""
+
+    def __init__(self, look: Callable[[], Awaitable[Figures]]) -> None:
+        self._look = look
+        self._known: Figures | None = None
+        self._has_failed = False
+        self._looked_at = 0.0  # when the last look that is over began
+        self._cost_s = 0.0
+        self._looking: asyncio.Task[None] | None = None
+        self._going_on: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._going_on = asyncio.create_task(self._go_on(), name="figures")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in (self._going_on, self._looking):
+            if task is not None:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+
+    async def recent(self) -> Figures | None:
+        """What is known; it says of when. None when the last look failed: what is known is too old to be believed."""
+        if self._known is None and not self._has_failed:
+            await asyncio.wait([self._start()], timeout=PATIENCE_S)
+        return self._known
+
+    async def present(self) -> Figures | None:
+        """As things are now while there are few jobs, else as `recent`."""
+        asked = time.monotonic()
+        while self._looked_at < asked and self._may_look():
+            finished, _ = await asyncio.wait([self._start()], timeout=PATIENCE_S)
+            if not finished:
+                break
+        return self._known
+
+    async def _go_on(self) -> None:
+        while True:
+            await asyncio.wait([self._start()])
+            await asyncio.sleep(max(EVERY_S, SHARE * self._cost_s))
+
+    def _may_look(self) -> bool:
+        """Whether a look that somebody asks for costs next to nothing, or its share; at first, nobody knows."""
+        if self._known is None:
+            return time.monotonic() >= self._looked_at + (1 + SHARE) * self._cost_s
+        return sum(one.count for one in self._known.jobs) <= FEW
+
+    def _start(self) -> asyncio.Task[None]:
+        """The look that goes on, or a new one."""
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._gather(), name="a look at the figures")
+        return self._looking
+
+    async def _gather(self) -> None:
+        began = time.monotonic()
+        try:
+            self._known = await self._look()
+            self._has_failed = False
+        except Exception as error:
+            if not self._has_failed:
+                log.warning("figures_not_gathered", error=f"{type(error).__name__}: {str(error)[:200]}")
+            self._known, self._has_failed = None, True
+        self._looked_at, self._cost_s = began, time.monotonic() - began
