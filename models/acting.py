@@ -64,7 +64,7 @@ def applicable(verb: Verb) -> list[ColumnElement[bool]]:
     """Which jobs a verb can do anything to."""
     dead, due = col(Job.state) == JobState.DEAD, col(Job.state) == JobState.DUE
     if verb is Verb.RETRY:
-        return [or_(dead, due & (col(Job.due_at) > text("clock_timestamp()")))]
+        return [or_(dead, due & filters.is_later())]
     return [col(Job.kind).in_(DISCARDABLE)]
 
 

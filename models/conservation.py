@@ -19,12 +19,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col
 
 from models.db import Database
+from models.ids import CLOCKS_DIFFER, first_id
 from models.job import JobKind, JobState
 from models.recording import Status
 
 HOUR = timedelta(hours=1)
 NAMED = 20  # recordings of an hour: enough to see what they have in common
-CLOCKS_DIFFER = HOUR  # of ids, which the web processes make, and Postgres: by less
 
 
 class AcceptedTally(SQLModel, table=True):
@@ -224,10 +224,5 @@ async def _name(session: AsyncSession, hour: datetime, missing: int) -> list[UUI
     values = {"since": hour, "until": hour + HOUR, "named": NAMED}
     if missing < 0:
         return list((await session.execute(_STRANGE, values)).scalars())
-    values |= {"low": _first_id(hour - CLOCKS_DIFFER), "high": _first_id(hour + HOUR + CLOCKS_DIFFER)}
+    values |= {"low": first_id(hour - CLOCKS_DIFFER), "high": first_id(hour + HOUR + CLOCKS_DIFFER)}
     return list((await session.execute(_VANISHED, values)).scalars())
-
-
-def _first_id(when: datetime) -> UUID:
-    """The smallest UUIDv7 of this millisecond."""
-    return UUID(int=int(when.timestamp() * 1000) << 80)

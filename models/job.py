@@ -129,6 +129,9 @@ class Job(JobFields, table=True):
             postgresql_where=text("state IN ('due', 'running')"),
         ),
         Index("ix_job_recording_id", "recording_id"),
+        Index("ix_job_whose", "kind", "tenant_id", "id"),
+        Index("ix_job_dead", "id", postgresql_where=text("state = 'dead'")),
+        Index("ix_job_error_code", "error_code", "id", postgresql_where=text("error_code IS NOT NULL")),
         CheckConstraint(f"priority IN ({', '.join(str(int(each)) for each in Priority)})", name="priority"),
     )
 

@@ -185,6 +185,8 @@ async def test_jobs_are_filtered_and_paged(
     assert await listed(error_code="no_valid_events", kind="process") == [str(one) for one in reversed(ids)]
     assert await listed(tenant_id=str(uuid4())) == []
     assert await listed(older_than_s=3600) == []
+    assert await listed(older_than_s=0) == await listed()
+    assert await listed(tenant_id=str(hand.tenant_id)) == await listed()
     group = (await get(ops, "/failures"))["failures"][0]
     assert await listed(fingerprint=group["fingerprint"]) == [str(one) for one in reversed(ids)]
 

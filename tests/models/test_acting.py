@@ -133,7 +133,8 @@ async def test_retry_now_does_not_wait(database: Database, hand: Deckhand) -> No
     id_ = await accepted(database, hand)
     await settle(database, await claimed(database, id_), AWAY)
     async with database.transaction() as session:
-        await session.execute(text("UPDATE job SET due_at = now() + interval '1 hour'"))
+        later = "now() + interval '1 hour'"
+        await session.execute(text(f"UPDATE job SET due_at = {later}, ring_at = {later}"))  # a constant
     assert await claim(database, id_) is None
     job = await job_of(database, id_)
     assert job
