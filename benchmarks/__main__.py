@@ -15,7 +15,19 @@ from rich.console import Console
 from benchmarks import report
 from benchmarks.harness import Options, Result, run
 
-NAMES = ("accept", "ingest", "session", "process", "mask", "rows", "events", "ready", "jobs", "dispatch")
+NAMES = (
+    "accept",
+    "ingest",
+    "session",
+    "process",
+    "mask",
+    "rows",
+    "events",
+    "ready",
+    "jobs",
+    "dispatch",
+    "ops",
+)
 """The benchmarks, in the order in which they run: each is the module of that name, see `benchmarks.harness`."""
 
 WIDTH = 140  # where there is no terminal

@@ -1,0 +1,202 @@
+"""What operators' answers cost when a million jobs are due: at most three times what they cost when a thousand are.
+
+Both decks have a web process, which is asked over HTTP; beside what is due, a hundred jobs are dead, older than the others, and
+as many wait for a retry. The statements' plans, as Postgres makes them for a million, must read no jobs from end to end.
+"""
+
+import statistics
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import httpx
+import msgspec
+from sqlalchemy import event, text
+
+from benchmarks.deck import private_servers, running_deck
+from benchmarks.harness import Comparison, Contender, Figures, Measure, Options, Role, Target
+from models import acting, answers, filters, lives, overview
+from models.action import Verb
+from models.db import Database
+from models.filters import JobFilter, Wanted
+from models.job import JobKind
+from tests.deck import Deck
+from tests.factories import upload
+from tests.servers import Addresses
+
+FEW, MANY = 1000, 1_000_000
+MOST = 3
+ASKED = 20  # times in a repetition
+ROOT = "/api/v1/ops"
+FINGERPRINT = "0123456789abcdef"
+
+OWE = """
+    INSERT INTO job (id, kind, tenant_id, recording_id, due_at, created_at)
+    SELECT uuidv7(), 'process', lpad(to_hex(number % $2 + 1), 32, '0')::uuid, uuidv7(), now(), now()
+    FROM generate_series(1, $1::bigint) AS number
+"""
+FAIL = """
+    WITH failed AS (
+        INSERT INTO job (id, kind, state, tenant_id, recording_id, claims, attempts, error_code, due_at, ring_at, created_at)
+        SELECT uuidv7(interval '-1 day'), 'process', $1, lpad(to_hex(number % $2 + 1), 32, '0')::uuid, uuidv7(), 1, 1,
+               'no_valid_events', now() + interval '1 hour', now() + interval '1 hour', now() - interval '1 day'
+        FROM generate_series(1, 100) AS number RETURNING *
+    )
+    INSERT INTO attempt (job_id, number, tenant_id, recording_id, kind, started_at, ended_at, outcome, error_code, fingerprint)
+    SELECT id, 1, tenant_id, recording_id, kind, now(), now(), 'bad_input', error_code, $3 FROM failed
+"""
+
+
+async def benchmark(options: Options) -> AsyncIterator[Comparison]:
+    """Each of the operators' answers, a thousand times as many jobs."""
+    many = MANY // (100 if options.quick else 1)
+    with private_servers() as servers:
+        for tenants in (1, 10_000):
+            async with AsyncExitStack() as stack:
+                decks = [
+                    await stack.enter_async_context(_asked(servers, jobs, tenants)) for jobs in (FEW, many)
+                ]
+                for name in decks[0].questions:
+                    yield Comparison(
+                        f"{name}, {tenants:,} tenant{'s'[: tenants - 1]}",
+                        [Measure("time", "ms", higher_is_better=False)],
+                        [
+                            Contender(f"{many:,} due", Role.OURS, partial(decks[1].ask, name)),
+                            Contender(f"{FEW:,} due", Role.FLOOR, partial(decks[0].ask, name)),
+                        ],
+                        targets=[Target("time", f"{FEW:,} due", at_least=1 / MOST)],
+                        rounds=3,
+                    )
+
+
+class Asked:
+    """A deck with many jobs, and the questions that are asked of it."""
+
+    def __init__(self, client: httpx.AsyncClient, tenant: UUID, recording: str, job: str) -> None:
+        self._client = client
+        jobs = f"{ROOT}/jobs"
+        dry = {"dry_run": True}
+        self.questions: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+            "overview": (f"{ROOT}/overview", {}),
+            "jobs": (jobs, {}),
+            **{f"jobs: {state}": (jobs, {"state": state.value}) for state in Wanted},
+            "jobs: kind": (jobs, {"kind": "process"}),
+            "jobs: kind, none": (jobs, {"kind": "mask"}),
+            "jobs: tenant": (jobs, {"tenant_id": str(tenant)}),
+            "jobs: tenant, due": (jobs, {"tenant_id": str(tenant), "state": "due"}),
+            "jobs: recording": (jobs, {"recording_id": recording}),
+            "jobs: error": (jobs, {"error_code": "no_valid_events"}),
+            "jobs: fingerprint": (jobs, {"fingerprint": FINGERPRINT}),
+            "jobs: age": (jobs, {"older_than_s": 43200}),
+            "job": (f"{jobs}/{job}", {}),
+            "life": (f"{ROOT}/recordings/{recording}", {}),
+            **{each: (f"{ROOT}/{each}", {}) for each in ("failures", "workers", "actions", "audit")},
+            "conservation": (f"{ROOT}/conservation", {}),
+            "retry: dead": ("", {"verb": "retry", "filter": {"state": "dead"}, **dry}),
+            "retry: kind": ("", {"verb": "retry", "filter": {"kind": "process"}, **dry}),
+            "retry: tenant": ("", {"verb": "retry", "filter": {"tenant_id": str(tenant)}, **dry}),
+            "discard: error": ("", {"verb": "discard", "filter": {"error_code": "no_valid_events"}, **dry}),
+            "discard: due": ("", {"verb": "discard", "filter": {"state": "due"}, **dry}),
+            "discard: age": ("", {"verb": "discard", "filter": {"older_than_s": 43200}, **dry}),
+        }
+
+    async def ask(self, name: str) -> Figures:
+        """The median of the milliseconds that an answer takes."""
+        path, values = self.questions[name]
+        took = []
+        for _ in range(ASKED):
+            began = time.perf_counter()
+            if path:
+                answer = await self._client.get(path, params=values)
+            else:
+                answer = await self._client.post(f"{ROOT}/actions", json=values)
+            took.append(time.perf_counter() - began)
+            assert answer.status_code == httpx.codes.OK, f"{name}: {answer.text}"
+        return {"time": statistics.median(took) * 1000}
+
+
+@asynccontextmanager
+async def _asked(servers: Addresses, jobs: int, tenants: int) -> AsyncIterator[Asked]:
+    """A deck where so many jobs are due, of so many tenants; its web process has counted them."""
+    name = f"ops_{jobs}_{tenants}"
+    async with (
+        running_deck(servers, "web", database=name) as deck,
+        _client(deck, deck.keys.operator_key) as ops,
+    ):
+        async with _client(deck, deck.keys.api_key) as client:
+            recording = (await client.post("/api/v1/recordings", content=upload())).json()["id"]
+        await _fill(deck, jobs, tenants)
+        if jobs > FEW:
+            await check_plans(deck.database_url, many=jobs == MANY)
+        counted = 0
+        while counted < jobs:
+            counted = sum(queue["due"] for queue in (await ops.get(f"{ROOT}/overview")).json()["queues"])
+        (job,) = (await ops.get(f"{ROOT}/jobs", params={"recording_id": recording})).json()["jobs"]
+        yield Asked(ops, UUID(int=1), recording, job["id"])
+
+
+async def _fill(deck: Deck, jobs: int, tenants: int) -> None:
+    connection = await asyncpg.connect(deck.database_url)
+    for state in ("dead", "due"):
+        await connection.execute(FAIL, state, tenants, FINGERPRINT)
+    await connection.execute(OWE, jobs, tenants)
+    await connection.execute("VACUUM ANALYZE")
+    await connection.close()
+
+
+async def check_plans(database_url: str, *, many: bool) -> None:
+    """Raises AssertionError if a statement of an answer would read all jobs; of `many`, even if that were allowed."""
+    asked: list[tuple[str, Any]] = []
+    db = Database(database_url, pool_size=1)
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(db.engine.sync_engine, "before_cursor_execute", note)
+    found = [JobFilter(kind=kind, state=state) for kind in (None, *JobKind) for state in (None, *Wanted)]
+    found += [JobFilter(tenant_id=UUID(int=1), state=state) for state in (None, *Wanted)]
+    found += [JobFilter(error_code="no_valid_events"), JobFilter(fingerprint=FINGERPRINT)]
+    found += [JobFilter(older_than_s=43200), JobFilter(recording_id=UUID(int=1))]
+    for jobs in found:
+        await filters.listed(db, jobs, limit=26, before=None)
+        if jobs != JobFilter() and jobs.state not in filters.OVER:
+            for verb in Verb:
+                await filters.preview(db, jobs, acting.applicable(verb))
+    (job,) = await filters.listed(db, JobFilter(), limit=1, before=None)
+    await answers.facts(db, job.id)
+    await filters.job(db, job.id)
+    await filters.attempts(db, job.id)
+    await lives.life_of(db, job.recording_id)
+    await lives.failures(db, {}, since_s=86400, limit=25)
+    await overview.seen(db)
+    event.remove(db.engine.sync_engine, "before_cursor_execute", note)
+    for seqscan in ("off", "on") if many else ("off",):
+        async with db.transaction() as session:
+            connection = await session.connection()
+            await session.execute(text(f"SET LOCAL enable_seqscan = {seqscan}"))
+            for statement, parameters in asked:
+                if statement.lstrip().startswith("SELECT"):
+                    explained = f"EXPLAIN (FORMAT JSON) {statement}"
+                    plan = (await connection.exec_driver_sql(explained, parameters)).scalar_one()
+                    (read,) = msgspec.json.decode(plan) if isinstance(plan, str) else plan
+                    scanned = _read_whole(read["Plan"])
+                    assert "job" not in scanned, f"{statement} {parameters} reads all jobs: {read}"
+    await db.close()
+
+
+def _read_whole(plan: dict[str, Any], most: float = float("inf")) -> set[str]:
+    """The tables that a plan reads from end to end: not those that a limit above, which costs at most `most`, cuts short."""
+    if plan["Node Type"] == "Limit":
+        most = min(most, plan["Total Cost"])
+    is_whole = plan["Node Type"] == "Seq Scan" and plan["Total Cost"] < 2 * most
+    found = {plan["Relation Name"]} if is_whole else set()
+    return found.union(*(_read_whole(below, most) for below in plan.get("Plans", ())))
+
+
+def _client(deck: Deck, key: str) -> httpx.AsyncClient:
+    headers = {"Authorization": f"Bearer {key}"}
+    return httpx.AsyncClient(base_url=deck.url, headers=headers, timeout=60, trust_env=False)
