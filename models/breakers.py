@@ -25,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col
 
 from models.columns import enum_type
-from models.db import BY_INDEX, Database
+from models.db import Database
 from models.job import Job, JobKind
 
 PROBE_S = 1.0
@@ -167,7 +167,6 @@ async def take_probes(db: Database) -> Sequence[Dependency]:
     """What is to be probed now, by the caller alone."""
     values = {"dependencies": [each.value for each in Dependency], "pause_s": PROBE_S, "most_s": PROBE_MAX_S}
     async with db.transaction() as session:
-        await session.execute(BY_INDEX)
         due = await session.execute(_TAKE_PROBE, values)
         return [Dependency(name) for name in due.scalars()]
 

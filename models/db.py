@@ -35,10 +35,6 @@ AWAY_STATES = (
     "25006",  # read-only: a standby, while its primary is being replaced
 )
 
-BY_INDEX = text("SET LOCAL enable_seqscan = off")
-"""For the rest of a transaction whose statements are run again and again: a plan that was made while a table was small, and
-read all of it, would be kept while it grows large."""
-
 
 class UnsafeServer(Exception):
     """This Postgres could lose what it acknowledged, or does not have our schema; the message says what to change."""

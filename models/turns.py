@@ -18,7 +18,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from models.db import BY_INDEX, Database
+from models.db import Database
 from models.job import AT_WORK, READY, WAITS, JobKind, Priority
 from models.queues import HAND_BACK, HELD_BACK
 
@@ -138,7 +138,6 @@ class Rung(NamedTuple):
 
 async def ripen(session: AsyncSession, *, limit: int) -> int:
     """Jobs whose time has come, or for which somebody rang in vain, are ready: the longest over first. Returns how many."""
-    await session.execute(BY_INDEX)
     return (await session.execute(_RIPEN, {"limit": limit})).rowcount  # type: ignore[attr-defined,no-any-return]  # a CursorResult
 
 
@@ -147,7 +146,6 @@ async def ready(session: AsyncSession, *, tenant_running_max: int = 0) -> Sequen
 
     `tenant_running_max` is the limit of queues that have none of their own.
     """
-    await session.execute(BY_INDEX)
     values = {
         "kinds": [kind.value for kind in JobKind],
         "priorities": [int(priority) for priority in Priority],
@@ -162,7 +160,6 @@ async def ring(session: AsyncSession, wanted: Ready, *, after: UUID, room: int, 
 
     The caller commits, then sends their ids. A ring that is lost on the way is repeated after `again_s` seconds.
     """
-    await session.execute(BY_INDEX)
     values = {
         "kind": wanted.kind.value,
         "priority": int(wanted.priority),
