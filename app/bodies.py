@@ -7,13 +7,17 @@ stored here, so whatever fails, a client may send the same request again.
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
+import msgspec
 from litestar.types import Receive
 
 from app.budget import ByteBudget, Hold, OverBudget
 from app.encodings import DECODERS, OFFERED, BadEncoding, Decoder
 from app.errors import RETRY_SOON_S, ApiError, Code, invalid
 from app.services import BodyLimits
+
+T = TypeVar("T")
 
 BATCH_BYTES = 256 * 1024  # as sent, for each turn of a decompressing thread
 PROGRESS_BYTES = 16 * 1024  # a client that brings less than this in `stall_s` is stalling
@@ -45,6 +49,17 @@ async def read_body(
         except OverBudget:
             raise _overloaded() from None
         yield body
+
+
+def decode_small(decoder: msgspec.json.Decoder[T], body: bytearray) -> T:
+    """What a body says that is small enough to be decoded here. Raises ApiError, which names the field."""
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).replace("`", "'").partition(" - at '$.")
+        raise invalid(path.rstrip("'") or None, message) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise invalid(None, f"malformed JSON: {error}") from None
 
 
 def _decoder(content_encoding: str) -> Decoder | None:

@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from app import examples, openapi
 from app.auth import ApiRequest, Caller, needs
-from app.bodies import read_body
+from app.bodies import decode_small, read_body
 from app.erasure_documents import (
     PAGE_MAX,
     ErasureDocument,
@@ -66,7 +66,7 @@ async def request_erasure(request: ApiRequest) -> Response[ErasureDocument]:
     """Erase everything of a subject that was accepted so far, whatever its status; see what that would be first."""
     services, caller = services_of(request), request.auth
     async with read_body(request.receive, request.headers, services.limits, services.budget) as body:
-        sent = _decode(body)
+        sent = decode_small(_decoder, body)
     subject, value = _subject(sent)
     await _check_own(services, caller, subject, value)
     if sent.dry_run:
@@ -110,16 +110,6 @@ async def read_erasure(
     listed = await erasure.erased_recordings(db, erasure_id, on_hold=False, limit=limit + 1, after=cursor)
     certificate = certificate_of(progress, listed, limit)
     return Response(document_of(progress, on_hold, certificate), headers=NO_STORE)
-
-
-def _decode(body: bytearray) -> _Sent:
-    try:
-        return _decoder.decode(body)
-    except msgspec.ValidationError as error:
-        message, _, path = str(error).replace("`", "'").partition(" - at '$.")
-        raise invalid(path.rstrip("'") or None, message) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise invalid(None, f"malformed JSON: {error}") from None
 
 
 def _subject(sent: _Sent) -> tuple[Subject, str]:

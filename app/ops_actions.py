@@ -9,7 +9,7 @@ from litestar.params import FromPath
 
 from app import examples_ops, openapi, openapi_ops
 from app.auth import ApiRequest
-from app.bodies import read_body
+from app.bodies import decode_small, read_body
 from app.errors import POLL_AGAIN_S, ApiError, Code, invalid
 from app.ops import NO_STORE, OPERATORS, PATH, Cursor, Limit, affordable, no_job
 from app.ops_answers import action_of, audit_of, page_of, preview_of
@@ -93,7 +93,7 @@ async def request_action(request: ApiRequest) -> Response[ActionDocument]:
     """Do something to all jobs that match a filter: see first which they are (`dry_run`), then a few, then the rest."""
     services, caller = services_of(request), request.auth
     async with read_body(request.receive, request.headers, services.limits, services.budget) as body:
-        order = _decode(body)
+        order = decode_small(_decoder, body)
     if order.filter == JobFilter():
         raise invalid("filter", "must have at least one condition")
     if order.filter.state in filters.OVER:
@@ -243,16 +243,6 @@ def _shown(found: action.Action | None) -> Response[ActionDocument]:
         raise ApiError(Code.NOT_FOUND, "There is no such action.")
     again = {} if found.finished_at else {"Retry-After": str(POLL_AGAIN_S)}
     return Response(action_of(found), headers=NO_STORE | again)
-
-
-def _decode(body: bytearray) -> _Order:
-    try:
-        return _decoder.decode(body)
-    except msgspec.ValidationError as error:
-        message, _, path = str(error).replace("`", "'").partition(" - at '$.")
-        raise invalid(path.rstrip("'") or None, message) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise invalid(None, f"malformed JSON: {error}") from None
 
 
 HANDLERS: tuple[Any, ...] = (
