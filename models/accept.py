@@ -233,14 +233,13 @@ async def accept(
     }
     if new.source is Source.STREAM:
         values["batch"] = None  # numbered in the order of arrival
+        if not await _open_session(db, values):
+            raise SessionIsOpen
+        return Accepted(id_)
     statement = _ACCEPT
     if replay is not None:
         statement = _ACCEPT_REPLAY
         values |= {"html_hash": replay.html_hash, **msgspec.structs.asdict(replay.client)}
-    if new.source is Source.STREAM:
-        if not await _open_session(db, values):
-            raise SessionIsOpen
-        return Accepted(id_)
     first = None
     try:
         async with db.driver() as connection:

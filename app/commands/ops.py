@@ -1,6 +1,5 @@
 """`tapedeck ops …`: what operators ask. What they do is in `app.commands.ops_acts`, `ops top` in `app.commands.ops_top`."""
 
-from collections.abc import Callable
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -60,7 +59,9 @@ def jobs(
     asked = filter_of(kind, state, tenant, recording, error_code, fingerprint, older_than)
     with connect_ops(url, api_key) as client:
         found = client.pages("/jobs", "jobs", asked, None if everything else limit)
-        _print(found, as_json, ("id", "kind", "state", "recording", "attempts", "due", "error"), _job_cells)
+        terminal.print_rows(
+            found, as_json, ("id", "kind", "state", "recording", "attempts", "due", "error"), _job_cells
+        )
 
 
 def job(job_id: JobId, url: Url = None, api_key: OpsKey = None, as_json: Json = False) -> None:
@@ -113,7 +114,7 @@ def failures(
     with connect_ops(url, api_key) as client:
         read = client.get("/failures", {name: value for name, value in asked.items() if value is not None})
     columns = ("fingerprint", "kind", "attempts", "jobs", "first", "last", "place", "error")
-    _print(read["failures"], as_json, columns, ops_top.failure_cells)
+    terminal.print_rows(read["failures"], as_json, columns, ops_top.failure_cells)
 
 
 def workers(url: Url = None, api_key: OpsKey = None, as_json: Json = False) -> None:
@@ -121,7 +122,7 @@ def workers(url: Url = None, api_key: OpsKey = None, as_json: Json = False) -> N
     with connect_ops(url, api_key) as client:
         read = client.get("/workers")
     columns = ("id", "name", "state", "running", "heard", "kinds")
-    _print(read["workers"], as_json, columns, ops_top.worker_cells)
+    terminal.print_rows(read["workers"], as_json, columns, ops_top.worker_cells)
 
 
 def conservation(url: Url = None, api_key: OpsKey = None, as_json: Json = False) -> None:
@@ -129,7 +130,7 @@ def conservation(url: Url = None, api_key: OpsKey = None, as_json: Json = False)
     with connect_ops(url, api_key) as client:
         read = client.get("/conservation")
     columns = ("hour", "accepted", "ready", "failed", "in_progress", "deleted", "missing")
-    _print(read["hours"], as_json, columns, lambda hour: [str(hour[name]) for name in columns])
+    terminal.print_rows(read["hours"], as_json, columns, lambda hour: [str(hour[name]) for name in columns])
     for one in [] if as_json else read["broken"]:
         some = ", ".join(one["recordings"]) or "none can be named"
         terminal.say(f"{one['hour']} does not add up: {one['missing']} missing; {some}")
@@ -145,15 +146,7 @@ def audit(
     """Who did what, newest first."""
     with connect_ops(url, api_key) as client:
         found = client.pages("/audit", "entries", {}, None if everything else limit)
-        _print(found, as_json, ("at", "who", "what", "subject", "count"), _entry_cells)
-
-
-def _print(found: Any, as_json: bool, columns: tuple[str, ...], cells: Callable[[Any], Any]) -> None:
-    if as_json:
-        for one in found:
-            terminal.write_json(one)
-    else:
-        terminal.print_table(columns, map(cells, found))
+        terminal.print_rows(found, as_json, ("at", "who", "what", "subject", "count"), _entry_cells)
 
 
 def _job_cells(one: dict[str, Any]) -> tuple[object, ...]:

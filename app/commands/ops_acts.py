@@ -92,12 +92,8 @@ def actions(
     """List actions, newest first."""
     with connect_ops(url, api_key) as client:
         found = client.pages("/actions", "actions", {}, None if everything else limit)
-        if as_json:
-            for one in found:
-                terminal.write_json(one)
-        else:
-            columns = ("id", "verb", "state", "matched", "done", "skipped", "who", "begun")
-            terminal.print_table(columns, map(_cells, found))
+        columns = ("id", "verb", "state", "matched", "done", "skipped", "who", "begun")
+        terminal.print_rows(found, as_json, columns, _cells)
 
 
 def stop(action_id: ActionId, url: Url = None, api_key: OpsKey = None, as_json: Json = False) -> None:

@@ -5,7 +5,7 @@ Names, URLs and messages come from recordings, which strangers made: nothing of 
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -39,6 +39,17 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
         table.add_row(*(safe(cell) for cell in row))
     if table.row_count:
         _print(table)
+
+
+def print_rows(
+    found: Iterable[Any], as_json: bool, columns: Sequence[str], cells: Callable[[Any], Sequence[object]]
+) -> None:
+    """What was found, one a line: as JSON, or under headings."""
+    if as_json:
+        for one in found:
+            write_json(one)
+    else:
+        print_table(columns, map(cells, found))
 
 
 def print_pairs(pairs: Iterable[tuple[str, str]]) -> None:
