@@ -83,7 +83,10 @@ async def _authenticate(connection: ASGIConnection[Any, Any, Any, Any], beacons:
     in_url = connection.query_params.get("api_key") if beacons and secret is None else None
     secret = secret or in_url
     if secret is None:
-        return await _of_session(connection)
+        caller, token = await of_session(connection)
+        if connection.scope["method"] not in SAFE_METHODS:  # type: ignore[typeddict-item]  # it is a request
+            check_csrf(connection, token)
+        return caller
     key = await queries.api_key(services_of(connection).db, secret)
     if key is None:
         raise _unauthorized(
@@ -94,7 +97,9 @@ async def _authenticate(connection: ASGIConnection[Any, Any, Any, Any], beacons:
     return Caller(key.tenant_id, key.project_id, key.user_id, key.id, frozenset(key.scopes), key.privacy)
 
 
-async def _of_session(connection: ASGIConnection[Any, Any, Any, Any]) -> Caller:
+async def of_session(connection: ASGIConnection[Any, Any, Any, Any]) -> tuple[Caller, str]:
+    """Who has signed in, and the session's token: whoever lets them change something checks that it was they who asked.
+    Raises ApiError."""
     token = connection.cookies.get(SESSION_COOKIE)
     if not token:
         raise _unauthorized(
@@ -105,9 +110,8 @@ async def _of_session(connection: ASGIConnection[Any, Any, Any, Any]) -> Caller:
     user = await sign_in.rights(services.db, token, services.sessions)
     if user is None:
         raise _unauthorized("This session has ended: sign in again.", CHALLENGE)
-    if connection.scope["method"] not in SAFE_METHODS:  # type: ignore[typeddict-item]  # it is a request
-        check_csrf(connection, token)
-    return Caller(user.tenant_id, user.project_id, user.user_id, None, frozenset(user.scopes), user.privacy)
+    scopes = frozenset(user.scopes)
+    return Caller(user.tenant_id, user.project_id, user.user_id, None, scopes, user.privacy), token
 
 
 def csrf_token(token: str) -> str:

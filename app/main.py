@@ -8,9 +8,8 @@ from functools import partial
 from typing import Any
 
 import structlog
-from litestar import Litestar, Request, Response, Router, asgi, get
+from litestar import Litestar, Request, Response, Router, asgi
 from litestar.exceptions import HTTPException
-from litestar.response import Redirect
 from litestar.types import ASGIApp, ControllerRouterHandler, Receive, Send
 
 import metrics
@@ -40,6 +39,7 @@ from app.cors import Cors
 from app.gatherer import Gatherer
 from app.limits import Quotas, RateLimits
 from app.metrics import DeckMetrics, WebMetrics, serve_metrics
+from app.pages import faults, routes
 from app.passwords import Passwords
 from app.pending import Pending
 from app.proxies import Proxies
@@ -89,6 +89,7 @@ class Web:
     def stop_waiting(self) -> None:
         """Answer requests that wait for a change, now and from now on: a server that is told to stop should call it."""
         self._services.watcher.stop()
+        self._services.streams.stop()
 
 
 def create_app(settings: Settings, traces: Traces | None = None) -> Web:
@@ -150,7 +151,8 @@ def create_app(settings: Settings, traces: Traces | None = None) -> Web:
             save_replay.save_replay,
             ingest.ingest,
             *sign_in.HANDLERS,
-            front_page,
+            routes.WAY_IN,
+            routes.PAGES,
             health.health,
             health.ready,
             serve_metrics,
@@ -175,13 +177,9 @@ def _answer(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
         return message_errors.answer(request, error)
     if path.startswith(ingest.ROOT):
         return ingest_errors.answer(request, error)
+    if routes.is_page(path):
+        return faults.answer(request, error)
     return errors.answer(request, error)
-
-
-@get("/", include_in_schema=False)
-async def front_page() -> Redirect:
-    """Lead who opens the printed URL to something to read."""
-    return Redirect(openapi.DOCS_PATH)
 
 
 @asynccontextmanager

@@ -7,18 +7,17 @@ import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath
 
-from app import examples_ops, openapi, openapi_ops
+from app import examples_ops, openapi, openapi_ops, operating
 from app.auth import ApiRequest
 from app.bodies import decode_small, read_body
 from app.errors import POLL_AGAIN_S, ApiError, Code, invalid
-from app.ops import NO_STORE, OPERATORS, PATH, Cursor, Limit, affordable, no_job
+from app.ops import NO_STORE, OPERATORS, PATH, Cursor, Limit
 from app.ops_answers import action_of, audit_of, page_of, preview_of
 from app.ops_documents import ActionDocument, ActionList, ActionPreview, AuditList, Changed
 from app.services import services_of
-from models import acting, action, answers, filters, queues, workers
+from models import action, filters
 from models.action import Verb
 from models.filters import JobFilter
-from models.job import JobKind
 
 BODY_ERRORS = (
     Code.VALIDATION_ERROR,
@@ -40,22 +39,6 @@ class _Order(msgspec.Struct):
 _decoder = msgspec.json.Decoder(_Order)
 
 
-async def _act(request: ApiRequest, job_id: UUID, verb: Verb) -> Response[Changed]:
-    services, caller = services_of(request), request.auth
-    async with services.db.transaction() as session:
-        changed = await acting.apply(session, verb, job_id, JobFilter(), video_wait_s=services.video.wait_s)
-        if changed:
-            by = await action.who(session, caller.user_id, caller.api_key_id)
-            action.audit(session, by, verb.value, f"job {job_id}", 1)
-    if not changed:
-        if (facts := await answers.facts(services.db, job_id)) is None:
-            raise no_job()
-        detail = f"There is nothing to {verb.value} about this job. {answers.why_not_running(facts)}"
-        raise ApiError(Code.NOT_APPLICABLE, detail)
-    services.doorbell.ring()
-    return Response(Changed(True, 1), headers=NO_STORE)
-
-
 @post(
     "/jobs/{job_id:uuid}/retry",
     status_code=200,
@@ -65,7 +48,8 @@ async def _act(request: ApiRequest, job_id: UUID, verb: Verb) -> Response[Change
 )
 async def retry_job(request: ApiRequest, job_id: FromPath[UUID]) -> Response[Changed]:
     """Try a job now that died or waits for its time, with fresh budgets. A recording that failed of it goes back to work."""
-    return await _act(request, job_id, Verb.RETRY)
+    await operating.act(services_of(request), request.auth, job_id, Verb.RETRY)
+    return Response(Changed(True, 1), headers=NO_STORE)
 
 
 @post(
@@ -77,7 +61,8 @@ async def retry_job(request: ApiRequest, job_id: FromPath[UUID]) -> Response[Cha
 )
 async def discard_job(request: ApiRequest, job_id: FromPath[UUID]) -> Response[Changed]:
     """End a job. If it was owed to its recording, that fails. Not what keeps a promise: purge, close, deadlines, masking."""
-    return await _act(request, job_id, Verb.DISCARD)
+    await operating.act(services_of(request), request.auth, job_id, Verb.DISCARD)
+    return Response(Changed(True, 1), headers=NO_STORE)
 
 
 @post(
@@ -98,14 +83,11 @@ async def request_action(request: ApiRequest) -> Response[ActionDocument]:
         raise invalid("filter", "must have at least one condition")
     if order.filter.state in filters.OVER:
         raise invalid("filter.state", "must be a state of jobs that are not over")
-    async with affordable():
-        seen = await filters.preview(services.db, order.filter, acting.applicable(order.verb))
+    seen = await operating.preview(services, order.verb, order.filter)
     if order.dry_run:
         previewed: Response[Any] = Response(preview_of(seen), status_code=200, headers=NO_STORE)
         return previewed
-    async with services.db.transaction() as session:
-        by = await action.who(session, caller.user_id, caller.api_key_id)
-        begun = await action.request(session, by, order.verb, order.filter, matched=seen.matched)
+    begun = await operating.request(services, caller, order.verb, order.filter, matched=seen.matched)
     headers = {"Location": f"{PATH}/actions/{begun.id}", "Retry-After": str(POLL_AGAIN_S)}
     return Response(action_of(begun), headers=NO_STORE | headers)
 
@@ -143,11 +125,7 @@ async def read_action(request: ApiRequest, action_id: FromPath[UUID]) -> Respons
 )
 async def stop_action(request: ApiRequest, action_id: FromPath[UUID]) -> Response[ActionDocument]:
     """Do no more of an action; what is done stays done."""
-    caller = request.auth
-    async with services_of(request).db.transaction() as session:
-        by = await action.who(session, caller.user_id, caller.api_key_id)
-        stopped = await action.stop(session, action_id, by)
-    return _shown(stopped)
+    return _shown(await operating.stop(services_of(request), request.auth, action_id))
 
 
 @get(
@@ -172,7 +150,7 @@ async def read_audit(request: ApiRequest, limit: Limit = 25, cursor: Cursor = No
 )
 async def pause_queue(request: ApiRequest, kind: FromPath[str]) -> Response[Changed]:
     """Begin no more jobs of a kind; those that run go on, and what comes waits."""
-    return await _switch(request, kind, paused=True)
+    return _changed(await operating.switch(services_of(request), request.auth, kind, paused=True))
 
 
 @post(
@@ -184,7 +162,7 @@ async def pause_queue(request: ApiRequest, kind: FromPath[str]) -> Response[Chan
 )
 async def resume_queue(request: ApiRequest, kind: FromPath[str]) -> Response[Changed]:
     """Go on with a kind of jobs."""
-    return await _switch(request, kind, paused=False)
+    return _changed(await operating.switch(services_of(request), request.auth, kind, paused=False))
 
 
 @post(
@@ -196,14 +174,7 @@ async def resume_queue(request: ApiRequest, kind: FromPath[str]) -> Response[Cha
 )
 async def drain_worker(request: ApiRequest, worker_id: FromPath[UUID]) -> Response[Changed]:
     """Have a worker process begin no more jobs; it stays, and finishes those that it runs."""
-    caller = request.auth
-    async with services_of(request).db.transaction() as session:
-        by = await action.who(session, caller.user_id, caller.api_key_id)
-        if worker_id not in {one.id for one in await workers.all_of(session)}:
-            raise ApiError(Code.NOT_FOUND, "There is no such worker.")
-        if changed := await workers.drain(session, worker_id, by):
-            action.audit(session, by, "drain", f"worker {worker_id}")
-    return Response(Changed(changed, int(changed)), headers=NO_STORE)
+    return _changed(await operating.drain(services_of(request), request.auth, worker_id))
 
 
 @post(
@@ -215,26 +186,11 @@ async def drain_worker(request: ApiRequest, worker_id: FromPath[UUID]) -> Respon
 )
 async def refill(request: ApiRequest) -> Response[Changed]:
     """Ring again at once for everything that was rung for and not begun: after Redis was emptied."""
-    services, caller = services_of(request), request.auth
-    async with services.db.transaction() as session:
-        by = await action.who(session, caller.user_id, caller.api_key_id)
-        count = await acting.refill(session)
-        action.audit(session, by, "refill", "Redis", count)
-    services.doorbell.ring()
+    count = await operating.refill(services_of(request), request.auth)
     return Response(Changed(count > 0, count), headers=NO_STORE)
 
 
-async def _switch(request: ApiRequest, name: str, *, paused: bool) -> Response[Changed]:
-    services, caller = services_of(request), request.auth
-    if name not in set(JobKind):
-        raise ApiError(Code.NOT_FOUND, "There is no such queue.")
-    kind = JobKind(name)
-    async with services.db.transaction() as session:
-        by = await action.who(session, caller.user_id, caller.api_key_id)
-        changed = await (queues.pause(session, kind, by) if paused else queues.resume(session, kind))
-        if changed:
-            action.audit(session, by, "pause" if paused else "resume", f"queue {kind.value}")
-    services.doorbell.ring()
+def _changed(changed: bool) -> Response[Changed]:
     return Response(Changed(changed, int(changed)), headers=NO_STORE)
 
 

@@ -14,6 +14,7 @@ from app.passwords import Passwords
 from app.pending import Pending
 from app.proxies import Proxies
 from app.seams import Seams
+from app.streams import Streams
 from app.waiting import Watcher
 from models.db import Database
 from models.doorbell import Doorbell
@@ -57,6 +58,7 @@ class Services:
     figures: Gatherer
     traces: Traces
     tenant_running_max: int = 0  # of queues without a limit of their own
+    streams: Streams = field(default_factory=Streams)
     seams: Seams = field(default_factory=Seams)
 
 

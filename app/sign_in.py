@@ -75,22 +75,13 @@ async def login(request: Request[Any, Any, Any]) -> Response[SignedIn]:
     services = services_of(request)
     if not is_json(request):
         raise ApiError(Code.UNSUPPORTED_MEDIA_TYPE, "Send JSON, and say so: Content-Type: application/json.")
-    await _try(services, f"address {_network(services.proxies.address_of(request))}", BY_ADDRESS)
+    await count_try(request)
     given = await _credentials(request, services)
-    email = given.email.strip().lower()
-    await _try(services, f"email {email}", BY_EMAIL)
-    can_be_known = len(email) <= EMAIL_CHARS and email.isprintable()
-    who = await sign_in.account(services.db, email) if can_be_known else None
-    fits = await services.passwords.fits(given.password, who.password_hash if who else None)
-    token = await sign_in.begin(services.db, who, services.sessions) if who and fits else None
-    rights = await sign_in.rights(services.db, token, services.sessions) if token else None
-    if token is None or rights is None:
-        raise ApiError(Code.UNAUTHORIZED, WRONG, headers={"WWW-Authenticate": CHALLENGE})
-    structlog.contextvars.bind_contextvars(user_id=str(rights.user_id))
+    rights, token = await begin_session(request, given.email, given.password)
     return Response(
         _signed_in(rights, token),
         headers=NO_STORE,
-        cookies=_cookies(services, token, services.sessions.max_s),
+        cookies=cookies_of(services, token, services.sessions.max_s),
     )
 
 
@@ -107,7 +98,28 @@ async def logout(request: Request[Any, Any, Any]) -> Response[None]:
     if token := request.cookies.get(SESSION_COOKIE):
         check_csrf(request, token)
         await sign_in.end(services.db, token)
-    return Response(None, headers=NO_STORE, cookies=_cookies(services, "", 0))
+    return Response(None, headers=NO_STORE, cookies=cookies_of(services, "", 0))
+
+
+async def count_try(request: Request[Any, Any, Any]) -> None:
+    """Somebody tries to sign in from where this request comes from. Raises ApiError when that is once too often."""
+    services = services_of(request)
+    await _try(services, f"address {_network(services.proxies.address_of(request))}", BY_ADDRESS)
+
+
+async def begin_session(request: Request[Any, Any, Any], email: str, password: str) -> tuple[UserRights, str]:
+    """What the new session opens, and its token. Raises ApiError: they do not belong together, or were tried too often."""
+    services, email = services_of(request), email.strip().lower()
+    await _try(services, f"email {email}", BY_EMAIL)
+    can_be_known = len(email) <= EMAIL_CHARS and email.isprintable()
+    who = await sign_in.account(services.db, email) if can_be_known else None
+    fits = await services.passwords.fits(password, who.password_hash if who else None)
+    token = await sign_in.begin(services.db, who, services.sessions) if who and fits else None
+    rights = await sign_in.rights(services.db, token, services.sessions) if token else None
+    if token is None or rights is None:
+        raise ApiError(Code.UNAUTHORIZED, WRONG, headers={"WWW-Authenticate": CHALLENGE})
+    structlog.contextvars.bind_contextvars(user_id=str(rights.user_id))
+    return rights, token
 
 
 async def _credentials(request: Request[Any, Any, Any], services: Services) -> Credentials:
@@ -147,7 +159,7 @@ def _signed_in(rights: UserRights, token: str) -> SignedIn:
     )
 
 
-def _cookies(services: Services, token: str, max_age_s: float) -> list[Cookie]:
+def cookies_of(services: Services, token: str, max_age_s: float) -> list[Cookie]:
     """Both cookies; without a token, what makes a browser forget them."""
     values = {SESSION_COOKIE: token, CSRF_COOKIE: csrf_token(token) if token else ""}
     return [

@@ -108,4 +108,6 @@ def _sent_id(scope: HTTPScope) -> UUID | None:
 
 def _told(error: BaseException) -> str:
     cause = error.__cause__ or error
+    while isinstance(cause, BaseExceptionGroup):
+        cause = cause.exceptions[0]
     return f"{type(cause).__name__}: {str(cause)[:300]}"

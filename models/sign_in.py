@@ -19,7 +19,7 @@ from sqlalchemy import text
 from sqlmodel import Field, SQLModel
 
 from models.db import Database, Statement
-from models.tenancy import hash_secret, privacy_of
+from models.tenancy import Scope, hash_secret, privacy_of
 from replay.privacy import Privacy
 
 USE_NOTED_S = 60  # how far `used_at` may lag behind: most requests write nothing
@@ -171,6 +171,18 @@ async def rights(db: Database, token: str, terms: SessionTerms) -> UserRights | 
         return None
     tenant_id, project_id, user_id, email, scopes, masking, rules, ip_addresses = found
     return UserRights(tenant_id, project_id, user_id, email, scopes, privacy_of(masking, rules, ip_addresses))
+
+
+async def still_may(db: Database, token: str, scope: Scope) -> bool:
+    """Whether the session with this token goes on, of a user with this scope. Counts as no use."""
+    asked = """
+        SELECT EXISTS (
+            SELECT FROM sign_in_session JOIN user_account ON user_account.id = user_id
+            WHERE token_hash = $1 AND expires_at > now() AND $2 = ANY(scopes)
+        )
+    """
+    async with db.driver() as connection:
+        return bool(await connection.fetchval(asked, hash_secret(token), scope.value))
 
 
 async def end(db: Database, token: str) -> None:

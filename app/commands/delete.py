@@ -1,6 +1,7 @@
 """`tapedeck delete`."""
 
-from app.commands import describe, terminal
+from app import describe
+from app.commands import terminal
 from app.commands.options import ApiKey, Json, RecordingIds, Url, Yes, connect
 from app.exits import Exit
 

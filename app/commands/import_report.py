@@ -11,8 +11,9 @@ from uuid import UUID
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
+from app import describe
 from app.client import Refused
-from app.commands import describe, terminal
+from app.commands import terminal
 from app.exits import REFUSED, Exit
 from app.importing.find import File, Odd
 from app.importing.pipeline import Outcome, Result

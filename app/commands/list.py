@@ -7,7 +7,8 @@ from uuid import UUID
 import msgspec
 import typer
 
-from app.commands import describe, terminal
+from app import describe
+from app.commands import terminal
 from app.commands.options import ApiKey, Json, Url, connect
 
 DEFAULT_LIMIT = 25

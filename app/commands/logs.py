@@ -3,7 +3,8 @@
 import json
 from typing import Any
 
-from app.commands import describe, terminal
+from app import describe
+from app.commands import terminal
 from app.commands.options import ApiKey, Json, RecordingId, Url, connect
 
 

@@ -7,8 +7,9 @@ from uuid import UUID
 
 import typer
 
+from app import describe
 from app.client import Client, Refused
-from app.commands import describe, terminal
+from app.commands import terminal
 from app.commands.options import ApiKey, Json, Url, Yes, connect, read_rules
 from app.exits import USAGE, Exit
 from replay.privacy import Rules

@@ -5,7 +5,8 @@ from uuid import UUID
 
 import typer
 
-from app.commands import describe, ops_acts, ops_top, terminal
+from app import describe
+from app.commands import ops_acts, ops_top, terminal
 from app.commands.ops_options import (
     All,
     ErrorCode,

@@ -6,7 +6,8 @@ from uuid import UUID
 
 import typer
 
-from app.commands import describe, terminal
+from app import describe
+from app.commands import terminal
 from app.commands.ops_options import (
     All,
     ErrorCode,

@@ -11,7 +11,8 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 
-from app.commands import describe, terminal
+from app import describe
+from app.commands import terminal
 from app.commands.ops_options import OpsKey, connect_ops
 from app.commands.options import Url
 from app.ops_client import OpsClient

@@ -8,7 +8,8 @@ from uuid import UUID
 import msgspec
 import typer
 
-from app.commands import describe, terminal
+from app import describe
+from app.commands import terminal
 from app.commands.database import Tenant, on_database
 from app.commands.options import Json, read_rules
 from app.documents import timestamp

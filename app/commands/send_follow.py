@@ -12,8 +12,9 @@ from uuid import UUID
 from rich.console import Console
 from rich.text import Text
 
+from app import describe
 from app.client import API, Client
-from app.commands import describe, sent, terminal
+from app.commands import sent, terminal
 from app.event_lines import EventLines
 from app.exits import USAGE, Exit
 from app.growing import Growing, Stream, growing

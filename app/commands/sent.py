@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from app.commands import describe, terminal
+from app import describe
+from app.commands import terminal
 from app.exits import REFUSED, Exit
 
 STDIN = "-"

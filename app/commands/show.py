@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from app.commands import describe, terminal
+from app import describe
+from app.commands import terminal
 from app.commands.options import ApiKey, Json, RecordingId, Url, connect
 from app.exits import REFUSED
 

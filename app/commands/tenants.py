@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from app.commands import describe, terminal
+from app import describe
+from app.commands import terminal
 from app.commands.database import on_database
 from app.commands.options import Json
 from app.documents import timestamp

@@ -1,0 +1,85 @@
+"""What an operator sees instead of a page: never a dead end, each says what to do next.
+
+Nobody has signed in, or not any more: the sign-in page, which leads back here.
+"""
+
+from typing import Any, NamedTuple
+
+from litestar import Request, Response
+from litestar.response import Redirect
+
+from app.auth import SAFE_METHODS, SESSION_COOKIE
+from app.errors import RETRY_SOON_S, STATUS, Code, api_error_of
+from app.pages.access import SIGN_IN
+from app.pages.environment import query
+from app.pages.forms import noticed
+from app.pages.page import EVENT_STREAM, Page, PageRequest, document
+
+
+class Advice(NamedTuple):
+    """What is wrong, in a heading, and what may be done. `again`: the page tries again by itself."""
+
+    heading: str
+    next_step: str
+    again: bool = False
+
+
+_ADVICE = {
+    Code.FORBIDDEN: Advice(
+        "This is not for you",
+        "Reload the page you came from and try again, or sign in as somebody who may operate this deck.",
+    ),
+    Code.NOT_FOUND: Advice(
+        "There is nothing here",
+        "It may have been purged, or pruned with its history. Look for it by its id above, or begin at the overview.",
+    ),
+    Code.TOO_COSTLY: Advice("That took too long", "Ask for less: fewer hours, or a filter more."),
+    Code.VALIDATION_ERROR: Advice(
+        "That cannot be asked for", "Change what is named here, or begin without filters."
+    ),
+    Code.OVERLOADED: Advice("Too much at once", "This page tries again by itself.", again=True),
+    Code.UNAVAILABLE: Advice(
+        "Postgres does not answer",
+        "Uploads get 503 and clients keep them: nothing that was accepted is lost. See that Postgres runs and can be reached at "
+        "DATABASE_URL; this page comes back by itself.",
+        again=True,
+    ),
+    Code.INTERNAL_ERROR: Advice(
+        "Something broke here",
+        "The log of the web process has it under this request's id. Nothing was changed.",
+    ),
+}
+
+
+def answer(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """The page that an exception becomes."""
+    asked = PageRequest(request.scope, request.receive, request.send)
+    api_error = api_error_of(error)
+    if api_error.code is Code.UNAUTHORIZED:
+        return _to_sign_in(asked)
+    advice = _ADVICE.get(api_error.code, _ADVICE[Code.INTERNAL_ERROR])
+    if asked.htmx and asked.method not in SAFE_METHODS:
+        return noticed(api_error.detail, status=STATUS[api_error.code], is_wrong=True)
+    values = {"detail": api_error.detail, "advice": advice, "again_s": RETRY_SOON_S}
+    headers = dict(api_error.headers)
+    if advice.again:
+        headers |= {"Retry-After": str(RETRY_SOON_S), "Refresh": str(2 * RETRY_SOON_S)}
+    return document(
+        asked, Page("fault.html", advice.heading, values), status=STATUS[api_error.code], headers=headers
+    )
+
+
+def _to_sign_in(request: PageRequest) -> Response[Any]:
+    if EVENT_STREAM in request.headers.get("Accept", ""):
+        return Response(None, status_code=204)  # which ends a stream for good
+    wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    if request.method != "GET":
+        wanted = (
+            request.headers.get("HX-Current-URL", "").partition(request.headers.get("Host", "\0"))[2]
+            or "/ops"
+        )
+    ended = "1" if request.cookies.get(SESSION_COOKIE) else None
+    target = SIGN_IN + query(to=wanted, ended=ended)
+    if request.htmx:
+        return Response(None, status_code=200, headers={"HX-Redirect": target})
+    return Redirect(target, status_code=303)

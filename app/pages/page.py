@@ -1,0 +1,147 @@
+"""A page: looked up by one function, shown in three ways.
+
+    whole    a document, readable without JavaScript
+    live     a stream of server-sent events for a page that is open already (`hx-sse:connect` asks for `text/event-stream`):
+             what is in its `<main>`, again whenever it has changed. Events with a name: `away` (it could not be looked
+             up; the data says why, and the stream goes on), `signed-out` (the session has ended, and so does the stream).
+    a piece  the same `<main>`, for whoever asks with htmx's headers; htmx picks it out of the whole document
+
+A template extends `base.html` and fills its block `main`.
+"""
+
+import asyncio
+import gzip
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from litestar import Response
+from litestar.exceptions import HTTPException
+from litestar.plugins.htmx import HTMXRequest
+from litestar.response import Stream
+from litestar.response.sse import ServerSentEventMessage
+
+from app.auth import SESSION_COOKIE, Caller
+from app.errors import POLL_AGAIN_S, ApiError, Code, api_error_of
+from app.pages.environment import ENVIRONMENT
+from app.pages.forms import NOTICE_COOKIE, proof, taken_notice
+from app.services import services_of
+from models import sign_in
+from models.tenancy import Scope
+
+LIVE_S = 2.0
+STREAMS_MAX = 200
+"""Of one process, so that operators who leave pages open keep nothing from anybody: each looks every LIVE_S seconds."""
+EVENT_STREAM = "text/event-stream"
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "same-origin",
+    "Vary": "Accept, Accept-Encoding, Cookie",
+}
+_GZIP = zlib.MAX_WBITS | 16
+
+PageRequest = HTMXRequest
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a template is to show."""
+
+    template: str
+    title: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+Look = Callable[[], Awaitable[Page]]
+
+
+async def show(request: PageRequest, look: Look) -> Response[Any]:
+    """What `look` finds: as a document, or as a stream of what changes. Raises what `look` raises, before anything is sent."""
+    page = await look()
+    if EVENT_STREAM in request.headers.get("Accept", ""):
+        return _live(request, page, look)
+    return document(request, page)
+
+
+def document(
+    request: PageRequest, page: Page, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response[bytes]:
+    """The whole page."""
+    template = ENVIRONMENT.get_template(page.template)
+    body = template.render(_context(request, page)).encode()
+    sent = HEADERS | dict(headers or {})
+    if "gzip" in request.headers.get("Accept-Encoding", ""):
+        body, sent = gzip.compress(body, 6), sent | {"Content-Encoding": "gzip"}
+    answer = Response(body, status_code=status, media_type="text/html; charset=utf-8", headers=sent)
+    if request.cookies.get(NOTICE_COOKIE):
+        answer.delete_cookie(NOTICE_COOKIE)
+    return answer
+
+
+def _live(request: PageRequest, page: Page, look: Look) -> Stream:
+    services = services_of(request)
+    if not services.streams.take():
+        raise ApiError(Code.OVERLOADED, "Too many live pages are open. This one is still right as of now.")
+    compress = "gzip" in request.headers.get("Accept-Encoding", "")
+    headers = HEADERS | ({"Content-Encoding": "gzip"} if compress else {})
+    events = _events(request, page, look)
+    return Stream(_compressed(events) if compress else events, media_type=EVENT_STREAM, headers=headers)
+
+
+async def _events(request: PageRequest, page: Page, look: Look) -> AsyncIterator[bytes]:
+    services = services_of(request)
+    sent = None
+    try:
+        while True:
+            template = ENVIRONMENT.get_template(page.template)
+            context = template.new_context(_context(request, page))
+            main = "".join(template.blocks["main"](context))
+            yield _event(main) if main != sent else b": nothing new\r\n\r\n"
+            sent = main
+            while True:
+                if await services.streams.stopped(LIVE_S):
+                    return
+                try:
+                    token = request.cookies.get(SESSION_COOKIE, "")
+                    if not await sign_in.still_may(services.db, token, Scope.OPERATE):
+                        yield _event("ended", "signed-out")
+                        return
+                    page = await look()
+                    break
+                except (ApiError, HTTPException) as error:
+                    yield _event(api_error_of(error).detail, "away")
+                except Exception as error:
+                    yield _event(api_error_of(error).detail, "away")
+                    await asyncio.sleep(POLL_AGAIN_S)
+    finally:
+        services.streams.give()
+
+
+def _event(data: str, name: str | None = None) -> bytes:
+    return ServerSentEventMessage(data=data, event=name).encode()
+
+
+async def _compressed(events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Each event leaves at once; what it has in common with those before it costs next to nothing."""
+    packer = zlib.compressobj(6, wbits=_GZIP)
+    async for event in events:
+        yield packer.compress(event) + packer.flush(zlib.Z_SYNC_FLUSH)
+    yield packer.flush()
+
+
+def _context(request: PageRequest, page: Page) -> dict[str, Any]:
+    caller = request.scope.get("auth")
+    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return {
+        "title": page.title,
+        "here": here,
+        "path": request.url.path,
+        "signed_in": isinstance(caller, Caller),
+        "csrf": proof(request.cookies.get(SESSION_COOKIE, "")),
+        "notice": taken_notice(request),
+        "is_wrong": False,
+        **page.values,
+    }
