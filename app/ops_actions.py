@@ -15,7 +15,7 @@ from app.ops import NO_STORE, OPERATORS, PATH, Cursor, Limit, affordable, no_job
 from app.ops_answers import action_of, audit_of, page_of, preview_of
 from app.ops_documents import ActionDocument, ActionList, ActionPreview, AuditList, Changed
 from app.services import services_of
-from models import acting, action, answers, filters, queues, workers
+from models import acting, action, answers, filters, queues
 from models.action import Verb
 from models.filters import JobFilter
 from models.job import JobKind
@@ -188,25 +188,6 @@ async def resume_queue(request: ApiRequest, kind: FromPath[str]) -> Response[Cha
 
 
 @post(
-    "/workers/{worker_id:uuid}/drain",
-    status_code=200,
-    guards=OPERATORS,
-    operation_class=openapi_ops.DRAIN,
-    responses=openapi.problems(Code.NOT_FOUND),
-)
-async def drain_worker(request: ApiRequest, worker_id: FromPath[UUID]) -> Response[Changed]:
-    """Have a worker process begin no more jobs; it stays, and finishes those that it runs."""
-    caller = request.auth
-    async with services_of(request).db.transaction() as session:
-        by = await action.who(session, caller.user_id, caller.api_key_id)
-        if worker_id not in {one.id for one in await workers.all_of(session)}:
-            raise ApiError(Code.NOT_FOUND, "There is no such worker.")
-        if changed := await workers.drain(session, worker_id, by):
-            action.audit(session, by, "drain", f"worker {worker_id}")
-    return Response(Changed(changed, int(changed)), headers=NO_STORE)
-
-
-@post(
     "/refill",
     status_code=200,
     guards=OPERATORS,
@@ -255,6 +236,5 @@ HANDLERS: tuple[Any, ...] = (
     read_audit,
     pause_queue,
     resume_queue,
-    drain_worker,
     refill,
 )

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from models.breakers import AWAY
 from models.db import Database
 from models.job import JobState
-from models.workers import GONE_S
+from models.processes import GONE_S
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ _FACTS = text(
     CROSS JOIN LATERAL (
         SELECT count(*) FILTER (WHERE draining_at IS NULL) AS workers,
                count(*) FILTER (WHERE draining_at IS NOT NULL) AS draining
-        FROM worker WHERE job.kind = ANY(kinds) AND heartbeat_at > now() - make_interval(secs => :gone_s)
+        FROM process WHERE role = 'worker' AND job.kind = ANY(kinds) AND heartbeat_at > now() - make_interval(secs => :gone_s)
     ) AS present
     LIMIT 1
     """  # noqa: S608  # constants only

@@ -12,8 +12,8 @@ from models.answers import Facts, why_not_running
 from models.db import Database
 from models.ids import new_id
 from models.job import JobKind, JobState
-from models.workers import Worker, beat, drain
-from tests.factories import Deckhand, accepted, job_of
+from models.processes import Role, beat, drain
+from tests.factories import Deckhand, a_process, accepted, job_of
 from tests.models.steps import AWAY, BAD, FAULT, claimed, process, settle
 
 NOW = datetime(2026, 5, 4, 10, 0, tzinfo=UTC)
@@ -95,9 +95,7 @@ async def test_the_facts_are_those_of_the_database(database: Database, hand: Dec
     job = await job_of(database, id_)
     assert job
     assert "No worker is there" in await why(database, job.id)
-    worker = Worker(
-        id=new_id(), name="w:1", host="h", pid=1, version="1", kinds=["process", "relate"], threads=8
-    )
+    worker = a_process(Role.WORKER, kinds=["process", "relate"])
     await beat(database, worker)
     assert "waits for its turn" in await why(database, job.id)
     async with database.transaction() as session:
@@ -116,7 +114,7 @@ async def test_the_facts_are_those_of_the_database(database: Database, hand: Dec
         await drain(session, worker.id, "kim")
     assert "all drain" in await why(database, job.id)
     async with database.transaction() as session:
-        await session.execute(text("UPDATE worker SET draining_at = NULL"))
+        await session.execute(text("UPDATE process SET draining_at = NULL"))
     other = await accepted(database, hand)
     work = await claimed(database, other)
     assert "Its tenant is at its limit" in await why(database, job.id, tenant_running_max=1)
