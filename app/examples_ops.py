@@ -27,6 +27,7 @@ OVERVIEW: dict[str, Any] = {
             "paused_by": None,
             "running_max": None,
             "tenant_running_max": 2,
+            "retrying": 3,
         }
     ],
     "breakers": [{"dependency": "storage", "state": "closed", "reason": None, "opened_at": None}],
@@ -180,5 +181,34 @@ CONSERVATION: dict[str, Any] = {
         }
     ],
     "broken": [],
+}
+_WINDOW: dict[str, Any] = {
+    "since": "2026-05-04T09:56:00Z",
+    "ended": 1204,
+    "done": 1200,
+    "failed": 4,
+    "ended_per_min": 298.5,
+    "done_per_min": 297.5,
+    "failed_share": 0.0033,
+    "wait_ms": {"p50": 12.4, "p95": 61.0},
+    "run_ms": {"p50": 84.1, "p95": 412.7},
+}
+RATES: dict[str, Any] = {
+    "at": LATER,
+    "since": "2026-05-04T09:01:00Z",
+    "queues": [
+        {
+            "kind": "process",
+            "minutes": {
+                "ended": [*[300] * 59, 4],
+                "done": [*[299] * 59, 4],
+                "failed": [*[1] * 59, 0],
+                "outcomes": {"done": [*[299] * 59, 4], "fault": [*[1] * 59, 0]},
+            },
+            "last_5_min": _WINDOW,
+            "last_hour": _WINDOW
+            | {"since": "2026-05-04T09:01:00Z", "ended": 17704, "done": 17645, "failed": 59},
+        }
+    ],
 }
 CHANGED = {"changed": True, "count": 1}

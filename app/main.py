@@ -27,6 +27,7 @@ from app import (
     openapi,
     ops,
     ops_actions,
+    ops_rates,
     playback,
     recordings,
     relating,
@@ -52,6 +53,7 @@ from models.doorbell import Doorbell, connect
 from models.figures import figures
 from models.live import LiveTerms
 from models.pending import pending_bytes
+from models.rates import rates
 from models.sign_in import SessionTerms
 from models.video import VideoTerms
 from settings import Settings, SettingsError
@@ -116,7 +118,8 @@ def create_app(settings: Settings, traces: Traces | None = None) -> Web:
         is_https=settings.base_url.startswith("https://"),
         tenant_running_max=settings.tenant_running_max,
         metrics=WebMetrics(metrics.new_registry("web")),
-        figures=Gatherer(partial(figures, db)),
+        figures=Gatherer("figures", partial(figures, db), lambda known: known.size),
+        throughput=Gatherer("rates", partial(rates, db), lambda known: known.ended),
         traces=traces or open_traces("web", are_on=settings.traces_are_on),
     )
     api = Router(
@@ -138,7 +141,7 @@ def create_app(settings: Settings, traces: Traces | None = None) -> Web:
     )
     operating = Router(
         ops.PATH,
-        route_handlers=[*ops.HANDLERS, *ops_actions.HANDLERS],
+        route_handlers=[*ops.HANDLERS, *ops_actions.HANDLERS, *ops_rates.HANDLERS],
         tags=["Operators"],
         security=openapi.SECURITY,
     )
@@ -200,6 +203,7 @@ async def _running(app: Litestar, services: Services, redis_url: str) -> AsyncIt
         stack.push_async_callback(app.state.readiness.close)
         app.state.metrics = _deck_metrics(services, app.state.readiness)
         await stack.enter_async_context(services.figures)
+        await stack.enter_async_context(services.throughput)
         await stack.enter_async_context(metrics.watched_loop(services.metrics.registry))
         await stack.enter_async_context(services.doorbell)
         await stack.enter_async_context(services.watcher)

@@ -81,7 +81,7 @@ class DeckMetrics:
     def __init__(
         self,
         registry: CollectorRegistry,
-        gatherer: Gatherer,
+        gatherer: Gatherer[Figures],
         ask: Callable[[], Awaitable[Mapping[str, str]]],
         bounds: Mapping[str, tuple[str, Callable[[], float]]],
     ) -> None:

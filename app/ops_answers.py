@@ -54,6 +54,7 @@ def overview_of(seen: Seen, counted: Figures, *, redis_away: bool) -> Overview:
                 paused_by=queue.paused_by,
                 running_max=queue.running_max,
                 tenant_running_max=queue.tenant_running_max,
+                retrying=scheduled.retrying if scheduled else 0,
             )
         )
     away = [

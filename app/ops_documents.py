@@ -9,7 +9,7 @@ from app.documents import Timestamp
 
 
 class QueueDocument(msgspec.Struct):
-    """A queue: jobs that are due, wait for their time (`scheduled`), run, and died; who has paused it. All but those that run,
+    """A queue: jobs that are due, wait for their time (`scheduled`; those of them that were tried before are `retrying`), run, and died; who has paused it. All but those that run,
     and for how long the first has been due, is of the time when jobs were counted."""
 
     kind: str
@@ -23,6 +23,7 @@ class QueueDocument(msgspec.Struct):
     paused_by: str | None
     running_max: int | None
     tenant_running_max: int | None
+    retrying: int
 
 
 class BreakerDocument(msgspec.Struct):

@@ -17,7 +17,9 @@ from app.seams import Seams
 from app.waiting import Watcher
 from models.db import Database
 from models.doorbell import Doorbell
+from models.figures import Figures
 from models.live import LiveTerms
+from models.rates import Rates
 from models.sign_in import SessionTerms
 from models.video import VideoTerms
 from storage.protocol import Storage
@@ -54,7 +56,8 @@ class Services:
     proxies: Proxies
     is_https: bool  # as clients see it
     metrics: WebMetrics
-    figures: Gatherer
+    figures: Gatherer[Figures]
+    throughput: Gatherer[Rates]
     traces: Traces
     tenant_running_max: int = 0  # of queues without a limit of their own
     seams: Seams = field(default_factory=Seams)

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 import logs
 import settings
 from metrics import new_registry
-from models import deletion, ledger, lifecycle, sweep
+from models import attempt_tally, deletion, ledger, lifecycle, sweep
 from models import workers as processes
 from models.db import UnsafeServer, is_away
 from models.doorbell import Listener
@@ -73,6 +73,7 @@ class Dispatcher:
             self._forget_sign_ins,
             self._prune,
             self._forget_workers,
+            self._gather_rates,
         )
         steps = [
             self._ring_when_due(),
@@ -176,6 +177,11 @@ class Dispatcher:
             async with self._tools.db.transaction() as session:
                 if await ledger.prune(session, older_s=HISTORY_S, limit=BATCH) < BATCH:
                     return
+
+    async def _gather_rates(self) -> None:
+        while await attempt_tally.gather(self._tools.db, limit=BATCH) == BATCH:
+            pass
+        await attempt_tally.prune(self._tools.db)
 
     @contextlib.contextmanager
     def _going_on(self, step: str) -> Iterator[None]:

@@ -42,6 +42,7 @@ PATHS = (
     f"POST /workers/{UUID(int=1)}/drain",
     "POST /refill",
     "GET /conservation",
+    "GET /rates",
 )
 
 
@@ -80,6 +81,7 @@ async def test_all_is_as_the_openapi_document_says(
     answers = [preview, begun, await ops.get(begun.headers["Location"])]
     for method, path in (
         ("GET", "/overview"),
+        ("GET", "/rates"),
         ("GET", "/jobs"),
         ("GET", f"/jobs/{id_}"),
         ("GET", f"/recordings/{recording_id}"),
@@ -101,7 +103,7 @@ async def test_all_is_as_the_openapi_document_says(
     for answer in answers:
         assert answer.status_code < 500, answer.text
         check_answer(document, answer)
-    assert [answer.status_code for answer in answers] == [200, 202, *[200] * 16, 409, 404]
+    assert [answer.status_code for answer in answers] == [200, 202, *[200] * 17, 409, 404]
 
 
 async def test_a_job_says_why_and_what_its_attempts_were(
