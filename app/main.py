@@ -99,6 +99,7 @@ def create_app(settings: Settings, traces: Traces | None = None) -> Web:
         settings.database_url, pool_size=POOL_SIZE, limit_s=DATABASE_LIMIT_S, application="tapedeck-web"
     )
     storage = _storage(settings)
+    redis = connect(settings.redis_url)
     services = Services(
         db=db,
         storage=storage,
@@ -120,6 +121,8 @@ def create_app(settings: Settings, traces: Traces | None = None) -> Web:
         metrics=WebMetrics(metrics.new_registry("web")),
         figures=Gatherer("figures", partial(figures, db), lambda known: known.size),
         throughput=Gatherer("rates", partial(rates, db), lambda known: known.ended),
+        redis=redis,
+        readiness=health.Readiness({"database": db.ping, "redis": redis.ping, "storage": storage.check}),
         traces=traces or open_traces("web", are_on=settings.traces_are_on),
     )
     api = Router(
@@ -161,7 +164,7 @@ def create_app(settings: Settings, traces: Traces | None = None) -> Web:
             *_mounts(storage),
         ],
         exception_handlers={HTTPException: _answer, Exception: _answer},
-        lifespan=[partial(_running, services=services, redis_url=settings.redis_url)],
+        lifespan=[partial(_running, services=services)],
         openapi_config=openapi.CONFIG,
         before_send=[say_limits],
         logging_config=None,
@@ -188,20 +191,16 @@ async def front_page() -> Redirect:
 
 
 @asynccontextmanager
-async def _running(app: Litestar, services: Services, redis_url: str) -> AsyncIterator[None]:
+async def _running(app: Litestar, services: Services) -> AsyncIterator[None]:
     """Clients and tasks, from start to stop. Raises CannotStart."""
     async with AsyncExitStack() as stack:
         stack.push_async_callback(asyncio.to_thread, services.traces.close)
         stack.push_async_callback(services.storage.close)
         stack.push_async_callback(services.db.close)
         await _check_start(services.db)
-        redis = connect(redis_url)
-        stack.push_async_callback(redis.aclose)
-        app.state.readiness = health.Readiness(
-            {"database": services.db.ping, "redis": redis.ping, "storage": services.storage.check}
-        )
-        stack.push_async_callback(app.state.readiness.close)
-        app.state.metrics = _deck_metrics(services, app.state.readiness)
+        stack.push_async_callback(services.redis.aclose)
+        stack.push_async_callback(services.readiness.close)
+        app.state.metrics = _deck_metrics(services)
         await stack.enter_async_context(services.figures)
         await stack.enter_async_context(services.throughput)
         await stack.enter_async_context(metrics.watched_loop(services.metrics.registry))
@@ -212,7 +211,7 @@ async def _running(app: Litestar, services: Services, redis_url: str) -> AsyncIt
         yield
 
 
-def _deck_metrics(services: Services, readiness: health.Readiness) -> DeckMetrics:
+def _deck_metrics(services: Services) -> DeckMetrics:
     registry, pending, budget = services.metrics.registry, services.pending, services.budget
     metrics.Pools({"web": services.db.connections}, registry)
     bounds = {
@@ -224,7 +223,7 @@ def _deck_metrics(services: Services, readiness: health.Readiness) -> DeckMetric
         ),
         "tapedeck_request_bodies_limit_bytes": ("Beyond it nothing is accepted.", lambda: budget.total),
     }
-    return DeckMetrics(registry, services.figures, readiness.ask, bounds)
+    return DeckMetrics(registry, services.figures, services.readiness.recent, bounds)
 
 
 async def _check_start(db: Database) -> None:

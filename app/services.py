@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from litestar.connection import ASGIConnection
+from redis.asyncio import Redis
 
 from app.budget import ByteBudget
 from app.gatherer import Gatherer
+from app.health import Readiness
 from app.limits import RateLimits
 from app.metrics import WebMetrics
 from app.passwords import Passwords
@@ -59,6 +61,8 @@ class Services:
     figures: Gatherer[Figures]
     throughput: Gatherer[Rates]
     traces: Traces
+    redis: Redis
+    readiness: Readiness
     tenant_running_max: int = 0  # of queues without a limit of their own
     seams: Seams = field(default_factory=Seams)
 

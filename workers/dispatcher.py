@@ -37,6 +37,7 @@ from workers.tools import Tools, check_start, open_tools
 BATCH = 200
 PAYLOAD_BATCH = 10
 POOL_SIZE = 4
+WINDOWS_S = 2.0
 BUSY_PAUSE_S = 0.04  # shorter, and each look would refill a window by a few messages only
 HISTORY_S = 30 * 86400
 CANCEL_AGAIN_S = 1.0
@@ -78,6 +79,7 @@ class Dispatcher:
         steps = [
             self._ring_when_due(),
             self._repeat(self._rescue, self._settings.poll_s),
+            self._repeat(self._ringer.tell_windows, WINDOWS_S),
             self._repeat(self._prober.probe, self._settings.poll_s),
             self._repeat(self._erase, self._settings.poll_s),
             self._repeat(self._act, self._settings.poll_s),
@@ -94,6 +96,7 @@ class Dispatcher:
                 for task in tasks:
                     task.cancel()
                 _, tasks = await asyncio.wait(tasks, timeout=CANCEL_AGAIN_S)
+            await self._ringer.close()
 
     async def _ring_when_due(self) -> None:
         while True:
