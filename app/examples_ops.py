@@ -33,6 +33,37 @@ OVERVIEW: dict[str, Any] = {
     "breakers": [{"dependency": "storage", "state": "closed", "reason": None, "opened_at": None}],
     "workers": 2,
     "redis": "there",
+    "verdict": {
+        "well": False,
+        "summary": "2 jobs process gave up within the last hour, not because of what was sent.",
+        "troubles": [
+            {
+                "severity": "warning",
+                "code": "jobs_dead",
+                "what": "2 jobs process gave up within the last hour, not because of what was sent.",
+                "do": "See what their attempts failed of; then retry them.",
+                "link": "/ops/jobs?kind=process&state=dead",
+            }
+        ],
+    },
+    "dependencies": [
+        {"name": "database", "state": "ok", "latency_ms": 0.9, "error": None, "breaker": None},
+        {
+            "name": "storage",
+            "state": "ok",
+            "latency_ms": 24.1,
+            "error": None,
+            "breaker": {"dependency": "storage", "state": "closed", "reason": None, "opened_at": None},
+        },
+    ],
+    "redis_state": {
+        "policy": "noeviction",
+        "fit": True,
+        "used_bytes": 1_532_112,
+        "max_bytes": None,
+        "window": 64,
+        "messages": {"process": 12},
+    },
 }
 JOB: dict[str, Any] = {
     "id": JOB_ID,

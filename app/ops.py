@@ -35,6 +35,7 @@ from app.ops_documents import (
     WorkerList,
 )
 from app.services import services_of
+from app.sight import sight_of
 from models import answers, conservation, filters, lives, overview
 from models.filters import JobFilter, Wanted
 from models.job import JobKind
@@ -65,14 +66,15 @@ Age = Annotated[float | None, QueryParameter(ge=0, le=1e9, description="Made lon
     responses=openapi.problems(Code.TOO_COSTLY),
 )
 async def read_overview(request: ApiRequest) -> Response[Overview]:
-    """The deck at a glance: its queues, what they need, its workers. Jobs are counted now and then: `counted_at`."""
+    """The deck at a glance: whether all is well, its queues, what they need, its workers. Jobs are counted now and then: `counted_at`."""
     services = services_of(request)
-    redis_away = await services.doorbell.is_away()
     async with affordable(NOTHING):
-        seen = await overview.seen(services.db)
-    if (counted := await services.figures.present()) is None:
+        sight = await sight_of(services)
+    if sight.seen is None:
+        raise ApiError(Code.UNAVAILABLE)
+    if sight.counted is None:
         raise ApiError(Code.TOO_COSTLY, "The jobs could not be counted in time. Ask GET /jobs with a kind.")
-    return Response(overview_of(seen, counted, redis_away=redis_away), headers=NO_STORE)
+    return Response(overview_of(sight.seen, sight.counted, sight), headers=NO_STORE)
 
 
 @get(

@@ -11,7 +11,6 @@ from app.ops_documents import (
     ActionPreview,
     AttemptDocument,
     AuditDocument,
-    BreakerDocument,
     BrokenHourDocument,
     FailureGroup,
     HourDocument,
@@ -22,6 +21,10 @@ from app.ops_documents import (
     QueueDocument,
     WorkerDocument,
 )
+from app.ops_state_answers import breaker_of, dependency_of, redis_of, verdict_of
+from app.sight import Sight
+from app.troubles import is_gone
+from app.verdict import verdict
 from models.action import Action, AuditEntry
 from models.attempt import Attempt
 from models.conservation import BrokenHour, HourSums
@@ -30,10 +33,10 @@ from models.filters import COUNTED_MAX, Preview
 from models.job import JobFields, JobState
 from models.lives import Group, Life
 from models.overview import Seen
-from models.workers import GONE_S, Worker
+from models.workers import Worker
 
 
-def overview_of(seen: Seen, counted: Figures, *, redis_away: bool) -> Overview:
+def overview_of(seen: Seen, counted: Figures, sight: Sight) -> Overview:
     """The deck as operators see it: what runs now, and how many jobs there were when they were counted."""
     counts = {(one.kind, one.state): one for one in counted.jobs}
     rows = []
@@ -57,17 +60,17 @@ def overview_of(seen: Seen, counted: Figures, *, redis_away: bool) -> Overview:
                 retrying=scheduled.retrying if scheduled else 0,
             )
         )
-    away = [
-        BreakerDocument(one.dependency.value, one.state.value, one.reason, moment(one.opened_at))
-        for one in seen.breakers
-    ]
+    away = [breaker_of(one) for one in seen.breakers]
     return Overview(
         at=timestamp(seen.now),
         counted_at=timestamp(counted.at),
         queues=rows,
         breakers=away,
-        workers=sum(not _is_gone(worker, seen.now) for worker in seen.workers),
-        redis="away" if redis_away else "there",
+        workers=sum(not is_gone(worker, seen.now) for worker in seen.workers),
+        redis="away" if sight.redis is None else "there",
+        verdict=verdict_of(verdict(sight)),
+        dependencies=[dependency_of(name, answer, away) for name, answer in sight.answers.items()],
+        redis_state=None if sight.redis is None else redis_of(sight.redis),
     )
 
 
@@ -168,7 +171,7 @@ def worker_of(worker: Worker, now: datetime, running: int) -> WorkerDocument:
     working: Literal["working", "draining"] = "working" if worker.draining_at is None else "draining"
     return WorkerDocument(
         running=running,
-        state="gone" if _is_gone(worker, now) else working,
+        state="gone" if is_gone(worker, now) else working,
         started_at=timestamp(worker.started_at),
         heartbeat_at=timestamp(worker.heartbeat_at),
         **{name: getattr(worker, name) for name in names},
@@ -188,7 +191,3 @@ def moment(at: datetime | None) -> str | None:
 
 def _ms(start: datetime, end: datetime | None) -> int | None:
     return None if end is None else round((end - start).total_seconds() * 1000)
-
-
-def _is_gone(worker: Worker, now: datetime) -> bool:
-    return (now - worker.heartbeat_at).total_seconds() > GONE_S

@@ -6,6 +6,7 @@ from uuid import UUID
 import msgspec
 
 from app.documents import Timestamp
+from app.ops_state_documents import BreakerDocument, DependencyDocument, RedisDocument, VerdictDocument
 
 
 class QueueDocument(msgspec.Struct):
@@ -26,17 +27,8 @@ class QueueDocument(msgspec.Struct):
     retrying: int
 
 
-class BreakerDocument(msgspec.Struct):
-    """Something that jobs need: `open` while it is away."""
-
-    dependency: str
-    state: str
-    reason: str | None
-    opened_at: Timestamp | None
-
-
 class Overview(msgspec.Struct):
-    """The deck at a glance, as it is `at`; its jobs were counted at `counted_at`: just now, or some seconds ago if they are many."""
+    """The deck at a glance, as it is `at`; its jobs were counted at `counted_at`: just now, or some seconds ago if they are many. `redis_state` is null while Redis is away."""
 
     at: Timestamp
     counted_at: Timestamp
@@ -44,6 +36,9 @@ class Overview(msgspec.Struct):
     breakers: list[BreakerDocument]
     workers: int
     redis: Literal["there", "away"]
+    verdict: VerdictDocument
+    dependencies: list[DependencyDocument]
+    redis_state: RedisDocument | None
 
 
 class JobDocument(msgspec.Struct):

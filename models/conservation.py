@@ -193,9 +193,12 @@ async def check(db: Database, since: datetime, until: datetime, *, limit_s: floa
 async def broken_hours(db: Database) -> Sequence[BrokenHour]:
     """The hours that did not add up when they were looked at last, the latest first."""
     async with db.reading() as session:
-        return (
-            (await session.execute(select(BrokenHour).order_by(col(BrokenHour.hour).desc()))).scalars().all()
-        )
+        return await all_broken(session)
+
+
+async def all_broken(session: AsyncSession) -> Sequence[BrokenHour]:
+    """The same, in the caller's session."""
+    return (await session.execute(select(BrokenHour).order_by(col(BrokenHour.hour).desc()))).scalars().all()
 
 
 async def gather(db: Database, *, limit: int) -> int:

@@ -14,8 +14,19 @@ from sqlmodel import col
 from models.breakers import Breaker, BreakerState, Dependency
 from models.db import Database
 from models.job import JobKind, JobState, Priority
+from models.recording import FailureCode
 
 RECENTLY_S = 3600
+OF_INPUT = frozenset(
+    {
+        FailureCode.NO_VALID_EVENTS,
+        FailureCode.PAYLOAD_UNREADABLE,
+        FailureCode.VIDEO_MISSING,
+        FailureCode.VIDEO_UNREADABLE,
+        FailureCode.VIDEO_TOO_LARGE,
+    }
+)
+"""What a job dies of because of what a client sent, or did not: operators can do nothing about it."""
 
 PROCESSES = ("tapedeck-web", "tapedeck worker", "tapedeck dispatcher")
 """The application names of the connections of the deck's processes."""
@@ -25,7 +36,8 @@ PROCESSES = ("tapedeck-web", "tapedeck worker", "tapedeck dispatcher")
 class JobFigures:
     """The jobs of a kind in a state; `scheduled` ones will be due. Times are None without such a job.
 
-    `retrying` of those scheduled were tried before; `died` of the dead died within the last RECENTLY_S seconds.
+    `retrying` of those scheduled were tried before; `died`: of the dead, those that did within
+    the last RECENTLY_S seconds, and not because of what a client sent.
     `due_since` is since when the one that is due for longest has been; `unrung_since` the same of those that the dispatcher
     has yet to ring for, again or at all; `awaited_since` since when the oldest is there that a recording waits for, to be
     ready.
@@ -69,7 +81,8 @@ _JOBS = text(
     SELECT kind, CASE WHEN state = '{JobState.DUE}' AND due_at > now() THEN 'scheduled' ELSE state END AS now_state,
            count(*),
            count(*) FILTER (WHERE state = '{JobState.DUE}' AND due_at > now() AND attempts + losses + outages > 0),
-           count(*) FILTER (WHERE state = '{JobState.DEAD}' AND finished_at > now() - interval '{RECENTLY_S} seconds'),
+           count(*) FILTER (WHERE state = '{JobState.DEAD}' AND finished_at > now() - interval '{RECENTLY_S} seconds'
+               AND coalesce(error_code, '') NOT IN ({", ".join(f"'{code}'" for code in sorted(OF_INPUT))})),
            min(due_at) FILTER (WHERE state = '{JobState.DUE}' AND due_at <= now()),
            min(greatest(due_at, ring_at)) FILTER (
                WHERE state = '{JobState.DUE}' AND due_at <= now() AND (ring_at IS NULL OR ring_at <= now())),

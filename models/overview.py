@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from sqlalchemy import text
 
-from models import breakers, queues, workers
+from models import breakers, conservation, queues, workers
 from models.breakers import Breaker
+from models.conservation import BrokenHour
 from models.db import Database
 from models.job import JobKind
 from models.lives import bounded
@@ -20,7 +21,7 @@ from models.workers import Worker
 
 
 class Seen(NamedTuple):
-    """One moment of the deck. Jobs that run, by their kind and by the name of the worker."""
+    """One moment of the deck. Jobs that run, by their kind and by the name of the worker; hours that do not add up, the latest first."""
 
     now: datetime
     queues: Sequence[Queue]
@@ -28,6 +29,7 @@ class Seen(NamedTuple):
     workers: Sequence[Worker]
     running: Mapping[JobKind, int]
     running_by: Mapping[str, int]
+    broken: Sequence[BrokenHour]
 
 
 _RUNNING = text("SELECT kind, worker, count(*) FROM job WHERE state = 'running' GROUP BY kind, worker")
@@ -48,4 +50,5 @@ async def seen(db: Database) -> Seen:
             await workers.all_of(session),
             running,
             running_by,
+            await conservation.all_broken(session),
         )
