@@ -67,7 +67,11 @@ async def test_what_is_away_is_told_fast(serve: Serve, key: str, tmp_path: Path)
     assert found["storage"]["error"].count("\n") == 0
     assert (seen["redis"], seen["redis_state"]) == ("away", None)
     verdict = seen["verdict"]
-    assert [one["code"] for one in verdict["troubles"]] == ["redis_away", "storage_unreachable"]
+    assert [one["code"] for one in verdict["troubles"]] == [
+        "redis_away",
+        "no_dispatcher",
+        "storage_unreachable",
+    ]
     assert not verdict["well"]
     assert verdict["summary"] == f"{verdict['troubles'][0]['what']} And 1 more."
 
