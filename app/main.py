@@ -28,6 +28,7 @@ from app import (
     ops,
     ops_actions,
     ops_processes,
+    ops_queues,
     playback,
     recordings,
     relating,
@@ -141,7 +142,7 @@ def create_app(settings: Settings, traces: Traces | None = None) -> Web:
     )
     operating = Router(
         ops.PATH,
-        route_handlers=[*ops.HANDLERS, *ops_actions.HANDLERS, *ops_processes.HANDLERS],
+        route_handlers=[*ops.HANDLERS, *ops_actions.HANDLERS, *ops_queues.HANDLERS, *ops_processes.HANDLERS],
         tags=["Operators"],
         security=openapi.SECURITY,
     )

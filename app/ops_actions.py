@@ -15,10 +15,9 @@ from app.ops import NO_STORE, OPERATORS, PATH, Cursor, Limit, affordable, no_job
 from app.ops_answers import action_of, audit_of, page_of, preview_of
 from app.ops_documents import ActionDocument, ActionList, ActionPreview, AuditList, Changed
 from app.services import services_of
-from models import acting, action, answers, filters, queues
+from models import acting, action, answers, filters
 from models.action import Verb
 from models.filters import JobFilter
-from models.job import JobKind
 
 BODY_ERRORS = (
     Code.VALIDATION_ERROR,
@@ -164,30 +163,6 @@ async def read_audit(request: ApiRequest, limit: Limit = 25, cursor: Cursor = No
 
 
 @post(
-    "/queues/{kind:str}/pause",
-    status_code=200,
-    guards=OPERATORS,
-    operation_class=openapi_ops.PAUSE,
-    responses=openapi.problems(Code.NOT_FOUND),
-)
-async def pause_queue(request: ApiRequest, kind: FromPath[str]) -> Response[Changed]:
-    """Begin no more jobs of a kind; those that run go on, and what comes waits."""
-    return await _switch(request, kind, paused=True)
-
-
-@post(
-    "/queues/{kind:str}/resume",
-    status_code=200,
-    guards=OPERATORS,
-    operation_class=openapi_ops.RESUME,
-    responses=openapi.problems(Code.NOT_FOUND),
-)
-async def resume_queue(request: ApiRequest, kind: FromPath[str]) -> Response[Changed]:
-    """Go on with a kind of jobs."""
-    return await _switch(request, kind, paused=False)
-
-
-@post(
     "/refill",
     status_code=200,
     guards=OPERATORS,
@@ -205,20 +180,6 @@ async def refill(request: ApiRequest) -> Response[Changed]:
     return Response(Changed(count > 0, count), headers=NO_STORE)
 
 
-async def _switch(request: ApiRequest, name: str, *, paused: bool) -> Response[Changed]:
-    services, caller = services_of(request), request.auth
-    if name not in set(JobKind):
-        raise ApiError(Code.NOT_FOUND, "There is no such queue.")
-    kind = JobKind(name)
-    async with services.db.transaction() as session:
-        by = await action.who(session, caller.user_id, caller.api_key_id)
-        changed = await (queues.pause(session, kind, by) if paused else queues.resume(session, kind))
-        if changed:
-            action.audit(session, by, "pause" if paused else "resume", f"queue {kind.value}")
-    services.doorbell.ring()
-    return Response(Changed(changed, int(changed)), headers=NO_STORE)
-
-
 def _shown(found: action.Action | None) -> Response[ActionDocument]:
     if found is None:
         raise ApiError(Code.NOT_FOUND, "There is no such action.")
@@ -234,7 +195,5 @@ HANDLERS: tuple[Any, ...] = (
     read_action,
     stop_action,
     read_audit,
-    pause_queue,
-    resume_queue,
     refill,
 )

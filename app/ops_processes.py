@@ -40,14 +40,34 @@ async def list_processes(request: ApiRequest) -> Response[ProcessList]:
 )
 async def drain_worker(request: ApiRequest, worker_id: FromPath[UUID]) -> Response[Changed]:
     """Have a worker process begin no more jobs; it stays, and finishes those that it runs."""
+    return await _switch(request, worker_id, drains=True)
+
+
+@post(
+    "/workers/{worker_id:uuid}/resume",
+    status_code=200,
+    guards=OPERATORS,
+    operation_class=openapi_ops.UNDRAIN,
+    responses=openapi.problems(Code.NOT_FOUND),
+)
+async def resume_worker(request: ApiRequest, worker_id: FromPath[UUID]) -> Response[Changed]:
+    """Have a worker process that drains begin jobs again."""
+    return await _switch(request, worker_id, drains=False)
+
+
+async def _switch(request: ApiRequest, worker_id: UUID, *, drains: bool) -> Response[Changed]:
     caller = request.auth
     async with services_of(request).db.transaction() as session:
         by = await action.who(session, caller.user_id, caller.api_key_id)
         if worker_id not in {one.id for one in await processes.all_of(session, Role.WORKER)}:
             raise ApiError(Code.NOT_FOUND, "There is no such worker.")
-        if changed := await processes.drain(session, worker_id, by):
-            action.audit(session, by, "drain", f"worker {worker_id}")
+        if drains:
+            changed = await processes.drain(session, worker_id, by)
+        else:
+            changed = await processes.resume(session, worker_id)
+        if changed:
+            action.audit(session, by, "drain" if drains else "resume", f"worker {worker_id}")
     return Response(Changed(changed, int(changed)), headers=NO_STORE)
 
 
-HANDLERS: tuple[Any, ...] = (list_processes, drain_worker)
+HANDLERS: tuple[Any, ...] = (list_processes, drain_worker, resume_worker)
