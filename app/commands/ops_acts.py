@@ -203,7 +203,8 @@ def _followed(client: OpsClient, action: dict[str, Any]) -> dict[str, Any]:
         while action["finished_at"] is None:
             time.sleep(POLL_S)
             action = client.action(action["id"])
-            status.update(f"{action['state']}: {action['done']} of {action['matched']}")
+            waits = f"; {action['reason']}" if action["reason"] else ""
+            status.update(f"{action['state']}: {action['done']} of {action['matched']}{waits}")
     return action
 
 
