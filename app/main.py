@@ -27,6 +27,7 @@ from app import (
     openapi,
     ops,
     ops_actions,
+    ops_tenants,
     playback,
     recordings,
     relating,
@@ -138,7 +139,7 @@ def create_app(settings: Settings, traces: Traces | None = None) -> Web:
     )
     operating = Router(
         ops.PATH,
-        route_handlers=[*ops.HANDLERS, *ops_actions.HANDLERS],
+        route_handlers=[*ops.HANDLERS, *ops_actions.HANDLERS, *ops_tenants.HANDLERS],
         tags=["Operators"],
         security=openapi.SECURITY,
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, Uuid, delete, func, select, text
+from sqlalchemy import ARRAY, BigInteger, Index, Uuid, delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col
@@ -32,6 +32,7 @@ class AcceptedTally(SQLModel, table=True):
     that no accept waits for another one; those of hours that are over are gathered in shard 0."""
 
     __tablename__ = "accepted_tally"
+    __table_args__ = (Index("ix_accepted_tally_tenant_id", "tenant_id", "hour"),)
 
     hour: datetime = Field(primary_key=True)
     tenant_id: UUID = Field(primary_key=True)

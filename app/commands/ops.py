@@ -5,7 +5,7 @@ from uuid import UUID
 
 import typer
 
-from app.commands import describe, ops_acts, ops_top, terminal
+from app.commands import describe, ops_acts, ops_tenants, ops_top, terminal
 from app.commands.ops_options import (
     All,
     ErrorCode,
@@ -195,5 +195,6 @@ COMMANDS = {
     "workers": workers,
     "conservation": conservation,
     "audit": audit,
+    **ops_tenants.COMMANDS,
     **ops_acts.COMMANDS,
 }

@@ -42,6 +42,8 @@ PATHS = (
     f"POST /workers/{UUID(int=1)}/drain",
     "POST /refill",
     "GET /conservation",
+    "GET /tenants",
+    f"GET /tenants/{UUID(int=1)}",
 )
 
 
