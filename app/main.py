@@ -27,6 +27,7 @@ from app import (
     openapi,
     ops,
     ops_actions,
+    ops_recording,
     ops_tenants,
     playback,
     recordings,
@@ -116,6 +117,7 @@ def create_app(settings: Settings, traces: Traces | None = None) -> Web:
         proxies=Proxies(settings.trusted_proxies),
         is_https=settings.base_url.startswith("https://"),
         tenant_running_max=settings.tenant_running_max,
+        failed_payload_days=settings.failed_payload_days,
         metrics=WebMetrics(metrics.new_registry("web")),
         figures=Gatherer(partial(figures, db)),
         traces=traces or open_traces("web", are_on=settings.traces_are_on),
@@ -139,7 +141,7 @@ def create_app(settings: Settings, traces: Traces | None = None) -> Web:
     )
     operating = Router(
         ops.PATH,
-        route_handlers=[*ops.HANDLERS, *ops_actions.HANDLERS, *ops_tenants.HANDLERS],
+        route_handlers=[*ops.HANDLERS, *ops_actions.HANDLERS, *ops_recording.HANDLERS, *ops_tenants.HANDLERS],
         tags=["Operators"],
         security=openapi.SECURITY,
     )

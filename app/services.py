@@ -57,6 +57,7 @@ class Services:
     figures: Gatherer
     traces: Traces
     tenant_running_max: int = 0  # of queues without a limit of their own
+    failed_payload_days: float = 30
     seams: Seams = field(default_factory=Seams)
 
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import typer
 
-from app.commands import describe, ops_acts, ops_tenants, ops_top, terminal
+from app.commands import describe, ops_acts, ops_recording, ops_tenants, ops_top, terminal
 from app.commands.ops_options import (
     All,
     ErrorCode,
@@ -110,8 +110,7 @@ def life(recording_id: RecordingId, url: Url = None, api_key: OpsKey = None, as_
     if as_json:
         terminal.write_json(read)
         return
-    columns = ("at", "took", "what", "name", "state", "detail")
-    terminal.print_table(columns, map(_moment_cells, read["moments"]))
+    ops_recording.print_moments(read)
 
 
 def failures(
@@ -175,11 +174,6 @@ def _attempt_cells(one: dict[str, Any]) -> tuple[object, ...]:
     return one["number"], began, took, one["worker"] or "", outcome, one["fingerprint"] or "", error
 
 
-def _moment_cells(one: dict[str, Any]) -> tuple[object, ...]:
-    took = describe.duration(one["duration_ms"])
-    return describe.moment(one["at"]), took, one["what"], one["name"], one["state"], one["detail"] or ""
-
-
 def _entry_cells(one: dict[str, Any]) -> tuple[object, ...]:
     count = "" if one["count"] is None else one["count"]
     return describe.moment(one["at"]), one["who"], one["what"], one["subject"], count
@@ -195,6 +189,7 @@ COMMANDS = {
     "workers": workers,
     "conservation": conservation,
     "audit": audit,
+    **ops_recording.COMMANDS,
     **ops_tenants.COMMANDS,
     **ops_acts.COMMANDS,
 }
