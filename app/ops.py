@@ -1,4 +1,4 @@
-"""`/api/v1/ops`: what operators ask, across tenants: queues, jobs, lives of recordings, failures, workers.
+"""`/api/v1/ops`: what operators ask, across tenants: queues, jobs, failures, workers.
 
 Everything needs the scope `operate`; without it every path is the same 403, whether there is anything there or not.
 """
@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any
 from uuid import UUID
 
+import msgspec
 from litestar import Response, get
 from litestar.params import FromPath, FromQuery, QueryParameter
 
@@ -20,7 +21,6 @@ from app.ops_answers import (
     day_of,
     group_of,
     job_of,
-    life_of,
     overview_of,
     page_of,
     sums_of,
@@ -31,14 +31,13 @@ from app.ops_documents import (
     FailureGroups,
     JobDetail,
     JobList,
-    LifeDocument,
     Overview,
     WorkerList,
 )
 from app.services import services_of
 from app.sight import sight_of
 from models import answers, conservation, filters, lives, overview
-from models.filters import JobFilter, Wanted
+from models.filters import TEXT, TEXT_CHARS, JobFilter, Wanted
 from models.job import JobKind
 from models.lives import COST_LIMIT_S, GROUPS_MAX, TooCostly
 from models.tenancy import Scope
@@ -56,6 +55,18 @@ State = Annotated[Wanted | None, QueryParameter(name="state")]
 ErrorCode = Annotated[str | None, QueryParameter(max_length=64, pattern="^[a-z_]+$")]
 Fingerprint = Annotated[
     str | None, QueryParameter(pattern="^[0-9a-f]{16}$", description="Of the newest attempt.")
+]
+ErrorText = Annotated[
+    str | None,
+    QueryParameter(
+        min_length=1, max_length=TEXT_CHARS, pattern=TEXT, description="In the newest error; in any case."
+    ),
+]
+WorkerName = Annotated[
+    str | None,
+    QueryParameter(
+        min_length=1, max_length=TEXT_CHARS, pattern=TEXT, description="The process that runs it."
+    ),
 ]
 Age = Annotated[float | None, QueryParameter(ge=0, le=1e9, description="Made longer ago: seconds.")]
 
@@ -95,9 +106,12 @@ async def list_jobs(
     error_code: ErrorCode = None,
     fingerprint: Fingerprint = None,
     older_than_s: Age = None,
+    error: ErrorText = None,
+    worker: WorkerName = None,
 ) -> Response[JobList]:
     """List jobs, newest first: those that are over only with that `state`."""
-    jobs = JobFilter(kind, wanted, tenant_id, recording_id, error_code, fingerprint, older_than_s)
+    exact = JobFilter(kind, wanted, tenant_id, recording_id, error_code, fingerprint, older_than_s)
+    jobs = msgspec.structs.replace(exact, error=error, worker=worker)
     services = services_of(request)
     async with affordable():
         found = await filters.listed(services.db, jobs, limit=limit + 1, before=cursor)
@@ -127,21 +141,6 @@ async def read_job(request: ApiRequest, job_id: FromPath[UUID]) -> Response[JobD
     attempts = [attempt_of(one) for one in await filters.attempts(services.db, job_id)]
     detail = JobDetail(job_of(job, facts.now), answers.why_not_running(facts), job.error, attempts)
     return Response(detail, headers=NO_STORE)
-
-
-@get(
-    "/recordings/{recording_id:uuid}",
-    guards=OPERATORS,
-    operation_class=openapi_ops.LIFE,
-    responses=openapi.problems(Code.NOT_FOUND, Code.TOO_COSTLY),
-)
-async def read_life(request: ApiRequest, recording_id: FromPath[UUID]) -> Response[LifeDocument]:
-    """Everything that happened to a recording, in its order; deleted ones too, until they are purged."""
-    async with affordable(NOTHING):
-        life = await lives.life_of(services_of(request).db, recording_id)
-    if life is None:
-        raise ApiError(Code.NOT_FOUND, "There is no such recording.")
-    return Response(life_of(recording_id, life), headers=NO_STORE)
 
 
 @get(
@@ -201,7 +200,9 @@ async def read_conservation(
 
 
 @asynccontextmanager
-async def affordable(add: str = "recording_id or kind first, then tenant_id") -> AsyncIterator[None]:
+async def affordable(
+    add: str = "recording_id, state=dead or kind first, then tenant_id",
+) -> AsyncIterator[None]:
     """What takes too long is refused, with what to `add`. Raises ApiError."""
     try:
         yield
@@ -219,7 +220,6 @@ HANDLERS: tuple[Any, ...] = (
     read_overview,
     list_jobs,
     read_job,
-    read_life,
     list_failures,
     list_workers,
     read_conservation,

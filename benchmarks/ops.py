@@ -20,7 +20,7 @@ from sqlalchemy import event, text
 
 from benchmarks.deck import private_servers, running_deck
 from benchmarks.harness import Comparison, Contender, Figures, Measure, Options, Role, Target
-from models import acting, answers, filters, lives, overview
+from models import acting, answers, filters, lives, overview, tenant_load
 from models.action import Verb
 from models.db import Database
 from models.filters import JobFilter, Wanted
@@ -51,9 +51,10 @@ OWE = """
 """
 FAIL = """
     WITH failed AS (
-        INSERT INTO job (id, kind, state, tenant_id, recording_id, claims, attempts, error_code, due_at, ring_at, created_at)
+        INSERT INTO job (id, kind, state, tenant_id, recording_id, claims, attempts, error_code, error, due_at,
+                         ring_at, created_at)
         SELECT uuidv7(interval '-1 day'), 'process', $1, lpad(to_hex(number % $2 + 1), 32, '0')::uuid, uuidv7(), 1, 1,
-               'no_valid_events', now() + interval '1 hour', now() + interval '1 hour', now() - interval '1 day'
+               'no_valid_events', 'None of the events is valid', now() + interval '1 hour', now() + interval '1 hour', now() - interval '1 day'
         FROM generate_series(1, 100) AS number RETURNING *
     )
     INSERT INTO attempt (job_id, number, tenant_id, recording_id, kind, started_at, ended_at, outcome, error_code, fingerprint)
@@ -80,6 +81,17 @@ END = """
     )
     INSERT INTO attempt_tally (minute, kind, outcome, shard, attempts)
     SELECT date_trunc('minute', ended_at, 'UTC'), kind, outcome, 0, count(*) FROM ended GROUP BY 1, 2, 3
+"""
+
+
+TENANTS = """
+    INSERT INTO tenant (id, name)
+    SELECT lpad(to_hex(number), 32, '0')::uuid, 'Tenant ' || number FROM generate_series(1, 10000) AS number
+"""
+ACCEPTED = """
+    INSERT INTO accepted_tally (hour, tenant_id, shard, accepted)
+    SELECT date_trunc('hour', now()) - make_interval(hours => 12 * number), tenant.id, 0, 100
+    FROM tenant, generate_series(0, 59) AS number
 """
 
 
@@ -148,16 +160,26 @@ class Asked:
             "jobs: tenant, due": (jobs, {"tenant_id": str(tenant), "state": "due"}),
             "jobs: recording": (jobs, {"recording_id": recording}),
             "jobs: error": (jobs, {"error_code": "no_valid_events"}),
+            "jobs: error text": (jobs, {"error": "IS VALID"}),
+            "jobs: error text, dead": (jobs, {"error": "IS VALID", "state": "dead"}),
+            "jobs: error text, none": (jobs, {"error": "100%"}),
+            "jobs: worker": (jobs, {"worker": "worker-1:4711"}),
+            "jobs: tenant, dead": (jobs, {"tenant_id": str(tenant), "state": "dead"}),
             "jobs: fingerprint": (jobs, {"fingerprint": FINGERPRINT}),
             "jobs: age": (jobs, {"older_than_s": 43200}),
             "job": (f"{jobs}/{job}", {}),
             "life": (f"{ROOT}/recordings/{recording}", {}),
             **{each: (f"{ROOT}/{each}", {}) for each in ("failures", "workers", "actions", "audit", "rates")},
             "conservation": (f"{ROOT}/conservation", {}),
+            "tenants": (f"{ROOT}/tenants", {}),
+            "tenants: backlog": (f"{ROOT}/tenants", {"sort": "backlog"}),
+            "tenants: found": (f"{ROOT}/tenants", {"q": "TENANT 77"}),
+            "tenant": (f"{ROOT}/tenants/{tenant}", {}),
             "retry: dead": ("", {"verb": "retry", "filter": {"state": "dead"}, **dry}),
             "retry: kind": ("", {"verb": "retry", "filter": {"kind": "process"}, **dry}),
             "retry: tenant": ("", {"verb": "retry", "filter": {"tenant_id": str(tenant)}, **dry}),
             "discard: error": ("", {"verb": "discard", "filter": {"error_code": "no_valid_events"}, **dry}),
+            "discard: error text": ("", {"verb": "discard", "filter": {"error": "IS VALID"}, **dry}),
             "discard: due": ("", {"verb": "discard", "filter": {"state": "due"}, **dry}),
             "discard: age": ("", {"verb": "discard", "filter": {"older_than_s": 43200}, **dry}),
         }
@@ -199,6 +221,8 @@ async def _asked(servers: Addresses, jobs: int, tenants: int) -> AsyncIterator[A
 
 async def _fill(deck: Deck, jobs: int, tenants: int) -> None:
     connection = await asyncpg.connect(deck.database_url)
+    await connection.execute(TENANTS)
+    await connection.execute(ACCEPTED)
     for state in ("dead", "due"):
         await connection.execute(FAIL, state, tenants, FINGERPRINT)
     await connection.execute(OWE, jobs, tenants)
@@ -218,6 +242,8 @@ async def check_plans(database_url: str, *, many: bool) -> None:
     found = [JobFilter(kind=kind, state=state) for kind in (None, *JobKind) for state in (None, *Wanted)]
     found += [JobFilter(tenant_id=UUID(int=1), state=state) for state in (None, *Wanted)]
     found += [JobFilter(error_code="no_valid_events"), JobFilter(fingerprint=FINGERPRINT)]
+    found += [JobFilter(error="IS VALID", state=state) for state in (None, *Wanted)]
+    found += [JobFilter(error="100%"), JobFilter(worker="worker-1:4711")]
     found += [JobFilter(older_than_s=43200), JobFilter(recording_id=UUID(int=1))]
     for jobs in found:
         await filters.listed(db, jobs, limit=26, before=None)
@@ -231,18 +257,24 @@ async def check_plans(database_url: str, *, many: bool) -> None:
     await lives.life_of(db, job.recording_id)
     await lives.failures(db, {}, since_s=86400, limit=25)
     await overview.seen(db)
+    for q in (None, "TENANT 77"):
+        await tenant_load.by_name(db, q, limit=26, after=None)
+        await tenant_load.by_name(db, q, limit=26, after=UUID(int=1))
+        await tenant_load.by_backlog(db, q, limit=25)
+    await tenant_load.one(db, UUID(int=1))
     event.remove(db.engine.sync_engine, "before_cursor_execute", note)
     for seqscan in ("off", "on") if many else ("off",):
         async with db.transaction() as session:
             connection = await session.connection()
             await session.execute(text(f"SET LOCAL enable_seqscan = {seqscan}"))
             for statement, parameters in asked:
-                if statement.lstrip().startswith("SELECT"):
+                if statement.lstrip().startswith(("SELECT", "WITH")):
                     explained = f"EXPLAIN (FORMAT JSON) {statement}"
                     plan = (await connection.exec_driver_sql(explained, parameters)).scalar_one()
                     (read,) = msgspec.json.decode(plan) if isinstance(plan, str) else plan
                     scanned = _read_whole(read["Plan"])
-                    assert "job" not in scanned, f"{statement} {parameters} reads all jobs: {read}"
+                    whole = scanned & ({"job"} if seqscan == "on" else {"job", "tenant", "accepted_tally"})
+                    assert not whole, f"{statement} {parameters} reads all of {whole}: {read}"
     await db.close()
 
 

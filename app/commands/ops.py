@@ -6,10 +6,11 @@ from uuid import UUID
 import typer
 
 from app import describe
-from app.commands import ops_acts, ops_top, terminal
+from app.commands import ops_acts, ops_recording, ops_tenants, ops_top, terminal
 from app.commands.ops_options import (
     All,
     ErrorCode,
+    ErrorText,
     Fingerprint,
     Kind,
     Limit,
@@ -18,6 +19,7 @@ from app.commands.ops_options import (
     Recording,
     State,
     Tenant,
+    WorkerName,
     connect_ops,
     filter_of,
 )
@@ -62,9 +64,11 @@ def jobs(
     state: State = None,
     tenant: Tenant = None,
     recording: Recording = None,
+    error: ErrorText = None,
     error_code: ErrorCode = None,
     fingerprint: Fingerprint = None,
     older_than: OlderThan = None,
+    worker: WorkerName = None,
     limit: Limit = 25,
     everything: All = False,
     url: Url = None,
@@ -72,7 +76,17 @@ def jobs(
     as_json: Json = False,
 ) -> None:
     """List jobs, newest first; those that are done or cancelled only with that state. With --json: a line each."""
-    asked = filter_of(kind, state, tenant, recording, error_code, fingerprint, older_than)
+    asked = filter_of(
+        kind=kind,
+        state=state,
+        tenant_id=tenant,
+        recording_id=recording,
+        error=error,
+        error_code=error_code,
+        fingerprint=fingerprint,
+        older_than_s=older_than,
+        worker=worker,
+    )
     with connect_ops(url, api_key) as client:
         found = client.pages("/jobs", "jobs", asked, None if everything else limit)
         terminal.print_rows(
@@ -112,8 +126,7 @@ def life(recording_id: RecordingId, url: Url = None, api_key: OpsKey = None, as_
     if as_json:
         terminal.write_json(read)
         return
-    columns = ("at", "took", "what", "name", "state", "detail")
-    terminal.print_table(columns, map(_moment_cells, read["moments"]))
+    ops_recording.print_moments(read)
 
 
 def failures(
@@ -186,11 +199,6 @@ def _attempt_cells(one: dict[str, Any]) -> tuple[object, ...]:
     return one["number"], began, took, one["worker"] or "", outcome, one["fingerprint"] or "", error
 
 
-def _moment_cells(one: dict[str, Any]) -> tuple[object, ...]:
-    took = describe.duration(one["duration_ms"])
-    return describe.moment(one["at"]), took, one["what"], one["name"], one["state"], one["detail"] or ""
-
-
 def _process_cells(one: dict[str, Any]) -> tuple[object, ...]:
     busy = f"{one['running']}/{one['threads']}" if one["role"] == "worker" else ""
     heard = describe.moment(one["heartbeat_at"])
@@ -214,5 +222,7 @@ COMMANDS = {
     "processes": processes,
     "conservation": conservation,
     "audit": audit,
+    **ops_recording.COMMANDS,
+    **ops_tenants.COMMANDS,
     **ops_acts.COMMANDS,
 }
