@@ -31,6 +31,7 @@ OVERVIEW: dict[str, Any] = {
     ],
     "breakers": [{"dependency": "storage", "state": "closed", "reason": None, "opened_at": None}],
     "workers": 2,
+    "dispatchers": 1,
     "redis": "there",
 }
 JOB: dict[str, Any] = {
@@ -165,6 +166,26 @@ WORKERS: dict[str, Any] = {
             "heartbeat_at": LATER,
             "draining_by": None,
         }
+    ]
+}
+PROCESSES: dict[str, Any] = {
+    "processes": [
+        WORKERS["workers"][0] | {"role": "worker", "host": "worker-1", "pid": 4711},
+        {
+            "id": "019a2b4c-1d7e-7c3a-9f10-5b6f2f1f9a05",
+            "role": "dispatcher",
+            "name": "dispatcher-1:12",
+            "host": "dispatcher-1",
+            "pid": 12,
+            "version": "0.1.0",
+            "kinds": [],
+            "threads": 1,
+            "running": 0,
+            "state": "working",
+            "started_at": AT,
+            "heartbeat_at": LATER,
+            "draining_by": None,
+        },
     ]
 }
 CONSERVATION: dict[str, Any] = {

@@ -26,6 +26,7 @@ from app import (
     openapi,
     ops,
     ops_actions,
+    ops_processes,
     playback,
     recordings,
     relating,
@@ -50,8 +51,10 @@ from models import migrate, queries
 from models.db import Database, UnsafeServer, wait_for_server
 from models.doorbell import Doorbell, connect
 from models.figures import figures
+from models.heartbeat import Heartbeat
 from models.live import LiveTerms
 from models.pending import pending_bytes
+from models.processes import Role
 from models.sign_in import SessionTerms
 from models.video import VideoTerms
 from settings import Settings, SettingsError
@@ -139,7 +142,7 @@ def create_app(settings: Settings, traces: Traces | None = None) -> Web:
     )
     operating = Router(
         ops.PATH,
-        route_handlers=[*ops.HANDLERS, *ops_actions.HANDLERS],
+        route_handlers=[*ops.HANDLERS, *ops_actions.HANDLERS, *ops_processes.HANDLERS],
         tags=["Operators"],
         security=openapi.SECURITY,
     )
@@ -203,6 +206,7 @@ async def _running(app: Litestar, services: Services, redis_url: str) -> AsyncIt
         await stack.enter_async_context(services.watcher)
         stack.push_async_callback(services.rates.close)
         await stack.enter_async_context(services.pending)
+        await stack.enter_async_context(Heartbeat(services.db, Role.WEB))
         yield
 
 

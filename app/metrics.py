@@ -148,6 +148,11 @@ def _of_deck(figures: Figures) -> Iterable[Metric]:
     )
     for name, count in figures.sessions.items():
         sessions.add_metric([name.removeprefix("tapedeck").strip("- ")], count)
+    processes = GaugeMetricFamily(
+        "tapedeck_processes", "Processes of the deck that have a heartbeat.", labels=["role"]
+    )
+    for name, count in figures.processes.items():
+        processes.add_metric([name], count)
     breakers = GaugeMetricFamily(
         "tapedeck_breaker_open",
         "Whether jobs that need this dependency are held back, because it is away: 1 or 0.",
@@ -155,7 +160,7 @@ def _of_deck(figures: Figures) -> Iterable[Metric]:
     )
     for name, is_open in figures.breakers.items():
         breakers.add_metric([name], int(is_open))
-    yield from (jobs, due, lag, unfinished, sessions, breakers)
+    yield from (jobs, due, lag, unfinished, sessions, processes, breakers)
     yield GaugeMetricFamily(
         "tapedeck_conservation_broken_hours",
         "Hours in which accepted recordings do not add up.",

@@ -85,6 +85,12 @@ WORKERS = operation(
     headers=HEADERS,
     content={JSON: shown(workers=examples.WORKERS)},
 )
+PROCESSES = operation(
+    "List processes",
+    description="The processes of the deck.",
+    headers=HEADERS,
+    content={JSON: shown(processes=examples.PROCESSES)},
+)
 CONSERVATION = operation(
     "Check that no recording is missing",
     description="The sums of the latest hours.",

@@ -6,10 +6,11 @@ from app.auth import Caller
 from app.errors import ApiError, Code
 from app.ops import affordable, no_job
 from app.services import Services
-from models import acting, action, answers, filters, queues, workers
+from models import acting, action, answers, filters, processes, queues
 from models.action import Action, Verb
 from models.filters import JobFilter, Preview
 from models.job import JobKind
+from models.processes import Role
 
 
 async def act(services: Services, caller: Caller, job_id: UUID, verb: Verb) -> None:
@@ -63,9 +64,9 @@ async def drain(services: Services, caller: Caller, worker_id: UUID) -> bool:
     """Have a worker process begin no more jobs. False when it was told before. Raises ApiError."""
     async with services.db.transaction() as session:
         by = await action.who(session, caller.user_id, caller.api_key_id)
-        if worker_id not in {one.id for one in await workers.all_of(session)}:
+        if worker_id not in {one.id for one in await processes.all_of(session, Role.WORKER)}:
             raise ApiError(Code.NOT_FOUND, "There is no such worker.")
-        if changed := await workers.drain(session, worker_id, by):
+        if changed := await processes.drain(session, worker_id, by):
             action.audit(session, by, "drain", f"worker {worker_id}")
     return changed
 

@@ -166,18 +166,6 @@ async def resume_queue(request: ApiRequest, kind: FromPath[str]) -> Response[Cha
 
 
 @post(
-    "/workers/{worker_id:uuid}/drain",
-    status_code=200,
-    guards=OPERATORS,
-    operation_class=openapi_ops.DRAIN,
-    responses=openapi.problems(Code.NOT_FOUND),
-)
-async def drain_worker(request: ApiRequest, worker_id: FromPath[UUID]) -> Response[Changed]:
-    """Have a worker process begin no more jobs; it stays, and finishes those that it runs."""
-    return _changed(await operating.drain(services_of(request), request.auth, worker_id))
-
-
-@post(
     "/refill",
     status_code=200,
     guards=OPERATORS,
@@ -211,6 +199,5 @@ HANDLERS: tuple[Any, ...] = (
     read_audit,
     pause_queue,
     resume_queue,
-    drain_worker,
     refill,
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, TypeVar
 from uuid import UUID
 
 from app.documents import timestamp
@@ -19,6 +19,7 @@ from app.ops_documents import (
     LifeDocument,
     MomentDocument,
     Overview,
+    ProcessDocument,
     QueueDocument,
     WorkerDocument,
 )
@@ -30,7 +31,9 @@ from models.filters import COUNTED_MAX, Preview
 from models.job import JobFields, JobState
 from models.lives import Group, Life
 from models.overview import Seen
-from models.workers import GONE_S, Worker
+from models.processes import GONE_S, Process, Role
+
+D = TypeVar("D", WorkerDocument, ProcessDocument)
 
 
 def overview_of(seen: Seen, counted: Figures, *, redis_away: bool) -> Overview:
@@ -65,7 +68,8 @@ def overview_of(seen: Seen, counted: Figures, *, redis_away: bool) -> Overview:
         counted_at=timestamp(counted.at),
         queues=rows,
         breakers=away,
-        workers=sum(not _is_gone(worker, seen.now) for worker in seen.workers),
+        workers=_present(seen, Role.WORKER),
+        dispatchers=_present(seen, Role.DISPATCHER),
         redis="away" if redis_away else "there",
     )
 
@@ -161,17 +165,26 @@ def broken_of(broken: BrokenHour) -> BrokenHourDocument:
     )
 
 
-def worker_of(worker: Worker, now: datetime, running: int) -> WorkerDocument:
+def worker_of(worker: Process, now: datetime, running: int) -> WorkerDocument:
     """A worker process."""
-    names = ("id", "name", "version", "kinds", "threads", "draining_by")
-    working: Literal["working", "draining"] = "working" if worker.draining_at is None else "draining"
-    return WorkerDocument(
-        running=running,
-        state="gone" if _is_gone(worker, now) else working,
-        started_at=timestamp(worker.started_at),
-        heartbeat_at=timestamp(worker.heartbeat_at),
-        **{name: getattr(worker, name) for name in names},
-    )
+    return _process_as(WorkerDocument, worker, now, running)
+
+
+def process_of(process: Process, now: datetime, running: int) -> ProcessDocument:
+    """A process of the deck."""
+    return _process_as(ProcessDocument, process, now, running)
+
+
+def _process_as(document: type[D], process: Process, now: datetime, running: int) -> D:
+    working = "working" if process.draining_at is None else "draining"
+    told: dict[str, Any] = {
+        "running": running,
+        "state": "gone" if _is_gone(process, now) else working,
+        "started_at": timestamp(process.started_at),
+        "heartbeat_at": timestamp(process.heartbeat_at),
+    }
+    names = set(document.__struct_fields__) - set(told)
+    return document(**told | {name: getattr(process, name) for name in names})
 
 
 def page_of(found: Sequence[Any], limit: int) -> tuple[Sequence[Any], UUID | None]:
@@ -189,5 +202,9 @@ def _ms(start: datetime, end: datetime | None) -> int | None:
     return None if end is None else round((end - start).total_seconds() * 1000)
 
 
-def _is_gone(worker: Worker, now: datetime) -> bool:
-    return (now - worker.heartbeat_at).total_seconds() > GONE_S
+def _is_gone(process: Process, now: datetime) -> bool:
+    return (now - process.heartbeat_at).total_seconds() > GONE_S
+
+
+def _present(seen: Seen, role: Role) -> int:
+    return sum(one.role is role and not _is_gone(one, seen.now) for one in seen.processes)

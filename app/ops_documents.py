@@ -42,6 +42,7 @@ class Overview(msgspec.Struct):
     queues: list[QueueDocument]
     breakers: list[BreakerDocument]
     workers: int
+    dispatchers: int
     redis: Literal["there", "away"]
 
 
@@ -251,3 +252,27 @@ class Changed(msgspec.Struct):
 
     changed: bool
     count: int
+
+
+class ProcessDocument(msgspec.Struct):
+    """A process of the deck; `running`: jobs, of a worker; `gone`: it has not been heard of for a while."""
+
+    id: UUID
+    role: Literal["web", "worker", "dispatcher"]
+    name: str
+    host: str
+    pid: int
+    version: str
+    kinds: list[str]
+    threads: int
+    running: int
+    state: Literal["working", "draining", "gone"]
+    started_at: Timestamp
+    heartbeat_at: Timestamp
+    draining_by: str | None
+
+
+class ProcessList(msgspec.Struct):
+    """The processes of the deck, the oldest first."""
+
+    processes: list[ProcessDocument]

@@ -14,13 +14,13 @@ import models.conservation
 import models.erasure
 import models.job
 import models.object
+import models.processes
 import models.queues
 import models.recording
 import models.rows
 import models.sign_in
 import models.status_change
-import models.tenancy
-import models.workers  # noqa: F401  # importing a module declares its tables
+import models.tenancy  # noqa: F401  # importing a module declares its tables
 from models.db import async_url, connect
 
 MIGRATION_LOCK = 7_201_847_113  # any number: two migrations of one database must not run at once

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from models.breakers import AWAY
 from models.db import Database
 from models.job import JobState
-from models.workers import GONE_S
+from models.processes import GONE_S
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Facts:
     tenant_running_max: int = 0
     workers: int = 0
     draining: int = 0
+    dispatchers: int = 0
     redis_away: bool = False
 
 
@@ -62,7 +63,7 @@ _FACTS = text(
            (SELECT count(*) FROM job AS other WHERE other.state = 'running' AND other.kind = job.kind
                AND other.tenant_id = job.tenant_id) AS tenant_running,
            coalesce(queue.tenant_running_max, :tenant_running_max) AS tenant_running_max,
-           present.workers, present.draining
+           present.workers, present.draining, present.dispatchers
     FROM (
         SELECT id, state, kind, tenant_id, recording_id, due_at, ring_at, finished_at, claimed_at, lease_until, worker,
                attempts, outages, error_code FROM job WHERE id = :id
@@ -72,9 +73,10 @@ _FACTS = text(
     ) AS job
     LEFT JOIN queue ON queue.kind = job.kind
     CROSS JOIN LATERAL (
-        SELECT count(*) FILTER (WHERE draining_at IS NULL) AS workers,
-               count(*) FILTER (WHERE draining_at IS NOT NULL) AS draining
-        FROM worker WHERE job.kind = ANY(kinds) AND heartbeat_at > now() - make_interval(secs => :gone_s)
+        SELECT count(*) FILTER (WHERE job.kind = ANY(kinds) AND draining_at IS NULL) AS workers,
+               count(*) FILTER (WHERE job.kind = ANY(kinds) AND draining_at IS NOT NULL) AS draining,
+               count(*) FILTER (WHERE role = 'dispatcher') AS dispatchers
+        FROM process WHERE heartbeat_at > now() - make_interval(secs => :gone_s)
     ) AS present
     LIMIT 1
     """  # noqa: S608  # constants only
@@ -110,6 +112,8 @@ def why_not_running(facts: Facts) -> str:
         return (
             f"The queue {facts.kind} was paused by {facts.paused_by or 'somebody'} at {_at(facts.paused_at)}."
         )
+    if not facts.dispatchers and (facts.away is not None or not _is_rung_for(facts)):
+        return "No dispatcher is there: nobody rings for it."
     if facts.away is not None:
         return f"What it needs is away ({facts.away}): it waits until a probe reaches that again."
     if not facts.workers:
@@ -127,8 +131,10 @@ def why_not_running(facts: Facts) -> str:
 def _not_due(facts: Facts) -> str:
     match facts.state:
         case JobState.RUNNING if facts.lease_until and facts.lease_until <= facts.now:
-            lease = _at(facts.lease_until)
-            return f"It was held by {facts.worker} until {lease}, and is about to be taken back as lost."
+            held = f"It was held by {facts.worker} until {_at(facts.lease_until)}"
+            if not facts.dispatchers:
+                return f"{held}, and is lost: no dispatcher is there to take it back."
+            return f"{held}, and is about to be taken back as lost."
         case JobState.RUNNING:
             return f"It is running: held by {facts.worker} until {_at(facts.lease_until)}, and longer if that goes on."
         case JobState.DEAD:
@@ -158,13 +164,19 @@ def _waits_for_a_ring(facts: Facts) -> str:
     if facts.ring_at is None or facts.ring_at <= facts.due_at:
         return f"It is due since {_at(facts.due_at)} and waits for its turn: the dispatcher has not rung for it yet."
     if facts.ring_at > facts.now:
-        return (
-            f"It was rung for and no worker has taken it yet; it is rung for again at {_at(facts.ring_at)}."
-        )
+        rung = "It was rung for and no worker has taken it yet"
+        if not facts.dispatchers:
+            return f"{rung}; no dispatcher is there to ring for it again."
+        return f"{rung}; it is rung for again at {_at(facts.ring_at)}."
     return (
         f"It was rung for, nobody came by {_at(facts.ring_at)}, and it is to be rung for again: the dispatcher has not "
         "done so yet."
     )
+
+
+def _is_rung_for(facts: Facts) -> bool:
+    """Whether a message for it may be on its way to a worker, so that it needs no dispatcher now."""
+    return facts.ring_at is not None and facts.ring_at > max(facts.due_at, facts.now)
 
 
 def _at(moment: datetime | None) -> str:

@@ -14,6 +14,7 @@ from sqlmodel import col
 from models.breakers import Breaker, BreakerState, Dependency
 from models.db import Database
 from models.job import JobKind, JobState, Priority
+from models.processes import GONE_S, Role
 
 PROCESSES = ("tapedeck-web", "tapedeck worker", "tapedeck dispatcher")
 """The application names of the connections of the deck's processes."""
@@ -38,12 +39,14 @@ class JobFigures:
 
 @dataclass(frozen=True)
 class Figures:
-    """What a look found, `at` Postgres's time. `sessions` of Postgres by application; which `breakers` are open; `broken_hours`
+    """What a look found, `at` Postgres's time. `sessions` of Postgres by application; `processes` that
+    are there, by role; which `breakers` are open; `broken_hours`
     and `missing` as `models.conservation` has noted them."""
 
     at: datetime
     jobs: Sequence[JobFigures]
     sessions: Mapping[str, int]
+    processes: Mapping[str, int]
     breakers: Mapping[str, bool]
     broken_hours: int
     missing: int
@@ -72,6 +75,10 @@ _SESSIONS = text(
     """
 )
 
+_PROCESSES = text(
+    "SELECT role, count(*) FROM process WHERE heartbeat_at > now() - make_interval(secs => :gone_s) GROUP BY 1"
+)
+
 _BREAKERS = select(col(Breaker.dependency), col(Breaker.state))
 
 _BROKEN = text("SELECT count(*), coalesce(sum(abs(missing)), 0)::bigint FROM broken_hour")
@@ -85,9 +92,12 @@ async def figures(db: Database) -> Figures:
         sessions = dict.fromkeys(PROCESSES, 0)
         for name, count in await connection.execute(_SESSIONS, {"names": list(PROCESSES)}):
             sessions[name] = count
+        present = dict.fromkeys((role.value for role in Role), 0)
+        for role, count in await connection.execute(_PROCESSES, {"gone_s": GONE_S}):
+            present[role] = count
         states = dict.fromkeys(Dependency, False)
         for dependency, state in await connection.execute(_BREAKERS):
             states[dependency] = state == BreakerState.OPEN
         broken, missing = (await connection.execute(_BROKEN)).one()
     open_ones = {one.value: is_open for one, is_open in states.items()}
-    return Figures(at, jobs, sessions, open_ones, broken, missing)
+    return Figures(at, jobs, sessions, present, open_ones, broken, missing)

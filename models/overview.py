@@ -7,16 +7,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
+from uuid import UUID
 
 from sqlalchemy import text
 
-from models import breakers, queues, workers
+from models import breakers, processes, queues
 from models.breakers import Breaker
 from models.db import Database
 from models.job import JobKind
 from models.lives import bounded
+from models.processes import Process, Role
 from models.queues import Queue
-from models.workers import Worker
 
 
 class Seen(NamedTuple):
@@ -25,12 +26,33 @@ class Seen(NamedTuple):
     now: datetime
     queues: Sequence[Queue]
     breakers: Sequence[Breaker]
-    workers: Sequence[Worker]
+    processes: Sequence[Process]
     running: Mapping[JobKind, int]
     running_by: Mapping[str, int]
 
+    @property
+    def workers(self) -> Sequence[Process]:
+        """The worker processes."""
+        return [one for one in self.processes if one.role is Role.WORKER]
+
+
+class RunningJob(NamedTuple):
+    """What a worker does now."""
+
+    id: UUID
+    kind: JobKind
+    recording_id: UUID
+    worker: str
+    claimed_at: datetime
+
 
 _RUNNING = text("SELECT kind, worker, count(*) FROM job WHERE state = 'running' GROUP BY kind, worker")
+_RUNNING_JOBS = text(
+    """
+    SELECT id, kind, recording_id, worker, claimed_at FROM job WHERE state = 'running'
+    ORDER BY claimed_at, id LIMIT :limit
+    """
+)
 
 
 async def seen(db: Database) -> Seen:
@@ -45,7 +67,17 @@ async def seen(db: Database) -> Seen:
             (await session.execute(text("SELECT now()"))).scalar_one(),
             await queues.all_of(session),
             await breakers.all_of(session),
-            await workers.all_of(session),
+            await processes.all_of(session),
             running,
             running_by,
         )
+
+
+async def running_jobs(db: Database, *, limit: int) -> Sequence[RunningJob]:
+    """What workers do now, at most `limit` jobs: what runs for longest first. Raises TooCostly.
+
+    A dead worker's jobs are among them until they are taken back.
+    """
+    async with bounded(db) as session:
+        rows = await session.execute(_RUNNING_JOBS, {"limit": limit})
+        return [RunningJob(id_, JobKind(kind), *rest) for id_, kind, *rest in rows]

@@ -16,7 +16,9 @@ from models import queries
 from models.accept import Idempotency, NewRecording, accept
 from models.bootstrap import FirstKeys, ensure_first_tenant
 from models.db import Database
+from models.ids import new_id
 from models.job import Job, JobKind
+from models.processes import Process, Role
 from models.queries import KeyRights
 from models.recording import Recording, Source
 from models.tenancy import ApiKey
@@ -116,3 +118,10 @@ async def recording(db: Database, recording_id: UUID) -> Recording | None:
     """A recording, deleted ones included."""
     async with db.transaction() as session:
         return await session.get(Recording, recording_id)
+
+
+def a_process(role: Role = Role.WORKER, *, name: str = "w:1", kinds: Sequence[str] = ()) -> Process:
+    """A process that has not said yet that it is there (`models.processes.beat`)."""
+    return Process(
+        id=new_id(), role=role, name=name, host="h", pid=1, version="1", kinds=list(kinds), threads=8
+    )

@@ -18,10 +18,11 @@ from redis.exceptions import RedisError
 import logs
 import settings
 from metrics import new_registry
-from models import deletion, ledger, lifecycle, sweep
-from models import workers as processes
+from models import deletion, ledger, lifecycle, processes, sweep
 from models.db import UnsafeServer, is_away
 from models.doorbell import Listener
+from models.heartbeat import Heartbeat
+from models.processes import Role
 from settings import Settings, SettingsError
 from storage.protocol import StorageError
 from workers import actions, erasures
@@ -72,7 +73,7 @@ class Dispatcher:
             self._forget_idempotency_keys,
             self._forget_sign_ins,
             self._prune,
-            self._forget_workers,
+            self._forget_processes,
         )
         steps = [
             self._ring_when_due(),
@@ -167,9 +168,9 @@ class Dispatcher:
         while await sweep.forget_sign_ins(self._tools.db, limit=BATCH) >= BATCH:
             pass
 
-    async def _forget_workers(self) -> None:
-        for name in await processes.forget_gone(self._tools.db):
-            log.warning("worker_gone", worker=name)
+    async def _forget_processes(self) -> None:
+        for role, name in await processes.forget_gone(self._tools.db):
+            log.warning(f"{role.value}_gone", process=name)
 
     async def _prune(self) -> None:
         while True:
@@ -199,7 +200,10 @@ async def _main(config: Settings) -> None:
         for sent in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(sent, running.cancel)
         log.info("dispatcher_started", pid=os.getpid())
-        async with served(registry, config, {"dispatcher": tools.db}):
+        async with (
+            served(registry, config, {"dispatcher": tools.db}),
+            Heartbeat(tools.db, Role.DISPATCHER),
+        ):
             with contextlib.suppress(asyncio.CancelledError):
                 await running
         await listener.close()

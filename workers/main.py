@@ -19,11 +19,12 @@ import logs
 import settings
 from metrics import new_registry
 from models.db import Database
+from models.heartbeat import Heartbeat
+from models.processes import Role
 from settings import Settings, SettingsError
 from traces import open_traces
 from workers.actors import PromptBroker, declare_actors, redis_broker
 from workers.garbage import collect_rarely
-from workers.heartbeat import Heartbeat
 from workers.leases import Leases
 from workers.metrics import JobMetrics, served
 from workers.runner import Runner
@@ -108,12 +109,9 @@ class Runtime(Middleware):
                 broker.is_quiet = is_quiet
 
         kinds = worker.consumer_whitelist or broker.get_declared_queues()
-        heartbeat = Heartbeat(tools.db, kinds=kinds, threads=threads, quiet=quiet)
-        self._open.push_async_callback(heartbeat.end)
-        self._tasks = [
-            asyncio.create_task(leases.run(), name="lease renewal"),
-            asyncio.create_task(heartbeat.run(), name="heartbeat"),
-        ]
+        heartbeat = Heartbeat(tools.db, Role.WORKER, kinds=kinds, threads=threads, quiet=quiet)
+        await self._open.enter_async_context(heartbeat)
+        self._tasks = [asyncio.create_task(leases.run(), name="lease renewal")]
 
     async def _stop(self) -> None:
         for task in self._tasks:

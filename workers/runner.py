@@ -13,7 +13,7 @@ from uuid import UUID
 import structlog
 from prometheus_client import CollectorRegistry
 
-from models import breakers, lifecycle, turns
+from models import breakers, heartbeat, lifecycle, turns
 from models.breakers import Dependency
 from models.db import is_away
 from models.job import JobKind
@@ -23,7 +23,6 @@ from models.recording import FailureCode
 from models.retry import LOSSES_BEFORE_ISOLATION, Failure, FailureKind, Policy
 from settings import Settings
 from traces import Note
-from workers import heartbeat
 from workers.close import close
 from workers.failures import ShuttingDown, TookTooLong, failure_of
 from workers.isolation import run_isolated

@@ -126,6 +126,14 @@ def workers(url: Url = None, api_key: OpsKey = None, as_json: Json = False) -> N
     terminal.print_rows(read["workers"], as_json, columns, ops_top.worker_cells)
 
 
+def processes(url: Url = None, api_key: OpsKey = None, as_json: Json = False) -> None:
+    """The processes of the deck: web, workers, dispatchers."""
+    with connect_ops(url, api_key) as client:
+        read = client.get("/processes")
+    columns = ("id", "role", "name", "version", "state", "running", "heard")
+    terminal.print_rows(read["processes"], as_json, columns, _process_cells)
+
+
 def conservation(url: Url = None, api_key: OpsKey = None, as_json: Json = False) -> None:
     """Whether every recording that was accepted is somewhere, hour by hour."""
     with connect_ops(url, api_key) as client:
@@ -167,6 +175,12 @@ def _moment_cells(one: dict[str, Any]) -> tuple[object, ...]:
     return describe.moment(one["at"]), took, one["what"], one["name"], one["state"], one["detail"] or ""
 
 
+def _process_cells(one: dict[str, Any]) -> tuple[object, ...]:
+    busy = f"{one['running']}/{one['threads']}" if one["role"] == "worker" else ""
+    heard = describe.moment(one["heartbeat_at"])
+    return one["id"], one["role"], one["name"], one["version"], one["state"], busy, heard
+
+
 def _entry_cells(one: dict[str, Any]) -> tuple[object, ...]:
     count = "" if one["count"] is None else one["count"]
     return describe.moment(one["at"]), one["who"], one["what"], one["subject"], count
@@ -180,6 +194,7 @@ COMMANDS = {
     "life": life,
     "failures": failures,
     "workers": workers,
+    "processes": processes,
     "conservation": conservation,
     "audit": audit,
     **ops_acts.COMMANDS,

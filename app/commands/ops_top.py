@@ -79,6 +79,8 @@ def held_back(seen: dict[str, Any]) -> Iterator[str]:
     for breaker in seen["breakers"]:
         if breaker["state"] != "closed":
             yield f"{breaker['dependency']} {breaker['state']}: {breaker['reason'] or ''}"
+    if not seen["dispatchers"]:
+        yield "no dispatcher is there: nobody rings for jobs"
     if not seen["workers"]:
         yield "no worker is there"
 

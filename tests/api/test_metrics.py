@@ -1,14 +1,16 @@
 """GET /metrics of the web process."""
 
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import httpx
 from sqlalchemy import text
 
 from models.db import Database
+from models.processes import Role
 from tests.api.conftest import Serve
 from tests.exposition import scraped
-from tests.factories import Deckhand, accepted, upload
+from tests.factories import Deckhand, a_process, accepted, upload
 
 UPLOAD = {"source": "upload"}
 
@@ -66,6 +68,9 @@ async def test_the_figures_of_the_deck_come_from_the_database(
 ) -> None:
     await accepted(database, hand)
     async with database.transaction() as session:
+        gone = a_process(Role.WORKER, name="gone")
+        gone.heartbeat_at = datetime.now(UTC) - timedelta(minutes=2)
+        session.add_all([gone, a_process(Role.WORKER)])
         await session.execute(text("INSERT INTO broken_hour VALUES (date_trunc('hour', now()), 3, '{}')"))
     async with serve().client() as client:
         samples = await scraped(client)
@@ -77,5 +82,7 @@ async def test_the_figures_of_the_deck_come_from_the_database(
             assert samples.value(f"tapedeck_{name}_seconds", kind="process") > 0
             assert samples.value(f"tapedeck_{name}_seconds", kind="purge") == 0
         assert samples.value("tapedeck_dependency_up", dependency="storage") == 1
+        assert samples.value("tapedeck_processes", role="worker") == 1
+        assert samples.value("tapedeck_processes", role="dispatcher") == 0
         assert samples.value("tapedeck_database_sessions", process="dispatcher") == 0
         assert samples.value("tapedeck_database_sessions", process="web") >= 1

@@ -272,6 +272,7 @@ async def test_every_operation_is_there(document: dict[str, Any]) -> None:
         "POST /api/v1/ops/queues/{kind}/pause",
         "POST /api/v1/ops/queues/{kind}/resume",
         "GET /api/v1/ops/workers",
+        "GET /api/v1/ops/processes",
         "GET /api/v1/ops/conservation",
         "POST /api/v1/ops/workers/{worker_id}/drain",
         "POST /api/v1/ops/refill",

@@ -7,20 +7,22 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from app import gatherer
 from models import deletion, lives
 from models.conservation import BrokenHour
 from models.db import Database
-from models.ids import new_id
+from models.job import JobKind
+from models.overview import running_jobs
+from models.processes import Role, beat
 from models.tenancy import Scope
-from models.workers import Worker, beat
 from tests.api.conftest import Process, Serve
 from tests.api.operators import HOSTILE, OPS, dead, get, hostile, job_id
 from tests.api.served import Served
 from tests.api.tenants import new_key, new_tenant
 from tests.api.test_openapi import check_answer
-from tests.factories import Deckhand, accepted
+from tests.factories import Deckhand, a_process, accepted
 from tests.models.steps import FAULT, claimed, settle
 
 PATHS = (
@@ -39,6 +41,7 @@ PATHS = (
     "POST /queues/process/pause",
     "POST /queues/nothing/resume",
     "GET /workers",
+    "GET /processes",
     f"POST /workers/{UUID(int=1)}/drain",
     "POST /refill",
     "GET /conservation",
@@ -71,7 +74,7 @@ async def test_all_is_as_the_openapi_document_says(
 ) -> None:
     document = (await anyone.get("/openapi.json")).json()
     (recording_id,) = await dead(database, hand)
-    worker = Worker(id=new_id(), name="w:1", host="h", pid=1, version="1", kinds=["process"], threads=8)
+    worker = a_process(Role.WORKER, kinds=["process"])
     await beat(database, worker)
     order = {"verb": "retry", "filter": {"state": "dead"}}
     preview = await ops.post(f"{OPS}/actions", json=order | {"dry_run": True})
@@ -90,6 +93,7 @@ async def test_all_is_as_the_openapi_document_says(
         ("POST", "/queues/process/pause"),
         ("POST", "/queues/process/resume"),
         ("GET", "/workers"),
+        ("GET", "/processes"),
         ("POST", f"/workers/{worker.id}/drain"),
         ("POST", "/refill"),
         ("POST", f"/jobs/{id_}/retry"),
@@ -101,7 +105,7 @@ async def test_all_is_as_the_openapi_document_says(
     for answer in answers:
         assert answer.status_code < 500, answer.text
         check_answer(document, answer)
-    assert [answer.status_code for answer in answers] == [200, 202, *[200] * 16, 409, 404]
+    assert [answer.status_code for answer in answers] == [200, 202, *[200] * 17, 409, 404]
 
 
 async def test_a_job_says_why_and_what_its_attempts_were(
@@ -281,3 +285,24 @@ async def test_conservation(
     (broken,) = (await ops.get(f"{OPS}/conservation")).json()["broken"]
     assert (broken["hour"], broken["missing"]) == ("2026-05-04T10:00:00Z", 1)
     assert broken["recordings"] == [str(ids[2])]
+
+
+async def test_processes_of_every_role_are_listed(
+    ops: httpx.AsyncClient, hand: Deckhand, database: Database
+) -> None:
+    work = await claimed(database, await accepted(database, hand))
+    for role, name in ((Role.DISPATCHER, "d:1"), (Role.WORKER, "a test")):
+        await beat(database, a_process(role, name=name))
+    async with database.transaction() as session:
+        gone = "UPDATE process SET heartbeat_at = now() - interval '2 minutes' WHERE name = 'd:1'"
+        await session.execute(text(gone))
+    listed = {one["name"]: one for one in (await get(ops, "/processes"))["processes"]}
+    dispatcher, worker = listed["d:1"], listed["a test"]
+    assert (dispatcher["role"], dispatcher["state"], dispatcher["running"]) == ("dispatcher", "gone", 0)
+    assert (worker["role"], worker["state"], worker["running"]) == ("worker", "working", 1)
+    assert (worker["host"], worker["pid"], worker["version"]) == ("h", 1, "1")
+    assert [one["name"] for one in (await get(ops, "/workers"))["workers"]] == ["a test"]
+    overview = await get(ops, "/overview")
+    assert (overview["workers"], overview["dispatchers"]) == (1, 0)
+    (running,) = await running_jobs(database, limit=5)
+    assert (running.id, running.kind, running.worker) == (work.claim.job_id, JobKind.PROCESS, "a test")

@@ -9,12 +9,11 @@ import pytest
 from sqlalchemy import text
 
 from models.db import Database
-from models.ids import new_id
+from models.processes import Role, beat
 from models.recording import Status
-from models.workers import Worker, beat
 from tests.api.operators import OPS, dead, get, job_id
 from tests.api.test_ops import ops as ops
-from tests.factories import Deckhand, accepted
+from tests.factories import Deckhand, a_process, accepted
 from tests.models.steps import status
 from workers import actions
 
@@ -114,7 +113,7 @@ async def test_a_queue_is_paused_once_and_goes_on(ops: httpx.AsyncClient) -> Non
 
 
 async def test_a_worker_is_drained(ops: httpx.AsyncClient, database: Database) -> None:
-    worker = Worker(id=new_id(), name="w:1", host="h", pid=1, version="1", kinds=["process"], threads=8)
+    worker = a_process(Role.WORKER, kinds=["process"])
     assert await beat(database, worker) is False
     assert (await ops.post(f"{OPS}/workers/{worker.id}/drain")).json()["changed"] is True
     assert (await ops.post(f"{OPS}/workers/{worker.id}/drain")).json()["changed"] is False

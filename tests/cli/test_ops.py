@@ -89,6 +89,7 @@ def test_a_frame_shows_rates_and_lets_nothing_steer_the_terminal() -> None:
             "queues": [queue | {"due": 17, "paused_at": OVERVIEW["at"], "paused_by": HOSTILE}],
             "breakers": [{"dependency": "storage", "state": "open", "reason": HOSTILE}],
             "redis": "away",
+            "dispatchers": 0,
         },
         "failures": [FAILURES["failures"][0] | {"sample": HOSTILE, "place": HOSTILE}],
         "workers": [WORKERS["workers"][0] | {"name": HOSTILE}],
@@ -99,5 +100,6 @@ def test_a_frame_shows_rates_and_lets_nothing_steer_the_terminal() -> None:
     shown = captured.get()
     assert "+2.0" in shown
     assert "Redis is away" in shown
+    assert "no dispatcher is there" in shown
     assert "[bold]" in shown
     assert not set(shown) & {"\x1b", "\x07", "\u202e"}

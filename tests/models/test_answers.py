@@ -12,13 +12,13 @@ from models.answers import Facts, why_not_running
 from models.db import Database
 from models.ids import new_id
 from models.job import JobKind, JobState
-from models.workers import Worker, beat, drain
-from tests.factories import Deckhand, accepted, job_of
+from models.processes import Role, beat, drain
+from tests.factories import Deckhand, a_process, accepted, job_of
 from tests.models.steps import AWAY, BAD, FAULT, claimed, process, settle
 
 NOW = datetime(2026, 5, 4, 10, 0, tzinfo=UTC)
 BEFORE, AFTER = NOW - timedelta(seconds=30), NOW + timedelta(seconds=30)
-DUE = Facts(JobState.DUE, "process", NOW, BEFORE, workers=1)
+DUE = Facts(JobState.DUE, "process", NOW, BEFORE, workers=1, dispatchers=1)
 
 SITUATIONS: list[tuple[dict[str, Any], str]] = [
     ({"state": JobState.RUNNING, "worker": "w:1", "lease_until": AFTER}, "running: held by w:1 until 2026-05-04 10:00:30Z"),
@@ -34,6 +34,16 @@ SITUATIONS: list[tuple[dict[str, Any], str]] = [
     ({"paused_at": BEFORE, "paused_by": "kim"}, "queue process was paused by kim at 2026-05-04 09:59:30Z"),
     ({"paused_at": BEFORE}, "paused by somebody"),
     ({"away": "storage"}, "away (storage)"),
+    ({"dispatchers": 0}, "No dispatcher is there: nobody rings for it"),
+    ({"dispatchers": 0, "ring_at": BEFORE}, "No dispatcher is there: nobody rings for it"),
+    ({"dispatchers": 0, "ring_at": NOW}, "No dispatcher is there: nobody rings for it"),
+    ({"dispatchers": 0, "ring_at": AFTER}, "no worker has taken it yet; no dispatcher is there to ring for it again"),
+    ({"dispatchers": 0, "ring_at": AFTER, "workers": 0}, "No worker is there"),
+    ({"dispatchers": 0, "ring_at": AFTER, "away": "storage"}, "No dispatcher is there"),
+    (
+        {"dispatchers": 0, "state": JobState.RUNNING, "worker": "w:1", "lease_until": BEFORE},
+        "is lost: no dispatcher is there to take it back",
+    ),
     ({"workers": 0}, "No worker is there for the queue process"),
     ({"workers": 0, "draining": 2}, "2 of them, all drain"),
     ({"running": 4, "running_max": 4}, "at its limit: 4 of 4 run"),
@@ -59,6 +69,7 @@ HOLDS: list[dict[str, Any]] = [
     {"deleted": True},
     {"due_at": AFTER},
     {"paused_at": BEFORE},
+    {"dispatchers": 0},
     {"away": "storage"},
     {"workers": 0},
     {"running": 1, "running_max": 1},
@@ -94,10 +105,10 @@ async def test_the_facts_are_those_of_the_database(database: Database, hand: Dec
     id_ = await accepted(database, hand)
     job = await job_of(database, id_)
     assert job
+    assert "No dispatcher is there" in await why(database, job.id)
+    await beat(database, a_process(Role.DISPATCHER))
     assert "No worker is there" in await why(database, job.id)
-    worker = Worker(
-        id=new_id(), name="w:1", host="h", pid=1, version="1", kinds=["process", "relate"], threads=8
-    )
+    worker = a_process(Role.WORKER, kinds=["process", "relate"])
     await beat(database, worker)
     assert "waits for its turn" in await why(database, job.id)
     async with database.transaction() as session:
@@ -116,7 +127,7 @@ async def test_the_facts_are_those_of_the_database(database: Database, hand: Dec
         await drain(session, worker.id, "kim")
     assert "all drain" in await why(database, job.id)
     async with database.transaction() as session:
-        await session.execute(text("UPDATE worker SET draining_at = NULL"))
+        await session.execute(text("UPDATE process SET draining_at = NULL"))
     other = await accepted(database, hand)
     work = await claimed(database, other)
     assert "Its tenant is at its limit" in await why(database, job.id, tenant_running_max=1)

@@ -2,43 +2,48 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import Callable
 from uuid import uuid4
 
 from sqlalchemy import text
 
-from models import workers
+from models import processes
 from models.db import Database
+from models.heartbeat import Heartbeat
 from models.job import JobKind, JobState
-from models.workers import Worker
+from models.processes import Process, Role
 from settings import Settings
 from tests.deck import Deck
 from tests.factories import Deckhand, accepted, job_of
 from tests.promise.dust import IN_A_HURRY, send, settled
 from tests.workers.test_runner import running
 from workers.actors import message_for, redis_broker
-from workers.heartbeat import Heartbeat
 from workers.tools import Tools
 
 
-async def there(db: Database) -> list[Worker]:
+async def there(db: Database) -> list[Process]:
     async with db.transaction() as session:
-        return list(await workers.all_of(session))
+        return list(await processes.all_of(session, Role.WORKER))
 
 
 async def drain(db: Database, by: str = "alice") -> list[bool]:
     async with db.transaction() as session:
-        return [await workers.drain(session, one.id, by) for one in await workers.all_of(session)]
+        return [
+            await processes.drain(session, one.id, by) for one in await processes.all_of(session, Role.WORKER)
+        ]
 
 
 async def resume(db: Database) -> list[bool]:
     async with db.transaction() as session:
-        return [await workers.resume(session, one.id) for one in await workers.all_of(session)]
+        return [
+            await processes.resume(session, one.id) for one in await processes.all_of(session, Role.WORKER)
+        ]
 
 
 async def test_a_process_is_there_until_it_ends_and_does_what_it_is_told(database: Database) -> None:
     said: list[bool] = []
-    heartbeat = Heartbeat(database, kinds=["relate", "process"], threads=4, quiet=said.append)
+    heartbeat = Heartbeat(database, Role.WORKER, kinds=["relate", "process"], threads=4, quiet=said.append)
     await heartbeat.beat()
     (one,) = await there(database)
     assert (one.pid, one.kinds, one.threads, one.draining_at) == (os.getpid(), ["process", "relate"], 4, None)
@@ -55,15 +60,45 @@ async def test_a_process_is_there_until_it_ends_and_does_what_it_is_told(databas
 
 
 async def test_a_process_that_is_gone_is_forgotten(database: Database) -> None:
-    gone, alive = [Heartbeat(database, kinds=[], threads=1, quiet=lambda _: None) for _ in range(2)]
+    gone, alive = [
+        Heartbeat(database, Role.WORKER, kinds=[], threads=1, quiet=lambda _: None) for _ in range(2)
+    ]
     await gone.beat()
     async with database.transaction() as session:
-        await session.execute(text("UPDATE worker SET heartbeat_at = now() - interval '1 hour'"))
+        await session.execute(text("UPDATE process SET heartbeat_at = now() - interval '1 hour'"))
     await alive.beat()
-    assert len(await workers.forget_gone(database)) == 1
+    assert len(await processes.forget_gone(database)) == 1
     assert len(await there(database)) == 1
     await gone.beat()  # it was only frozen
     assert len(await there(database)) == 2
+
+
+async def test_every_process_of_a_deck_is_there_until_it_ends(
+    make_deck: Callable[..., Deck], database: Database
+) -> None:
+    deck = make_deck()
+    await deck.start()
+
+    async def roles() -> set[Role]:
+        async with database.transaction() as session:
+            return {one.role for one in await processes.all_of(session)}
+
+    while await roles() != set(Role):
+        await asyncio.sleep(0.05)
+    for name, role in (("dispatcher", Role.DISPATCHER), ("web", Role.WEB), ("worker", Role.WORKER)):
+        deck.kill(name, signal.SIGTERM)
+        while role in await roles():
+            await asyncio.sleep(0.05)
+    assert await roles() == set()
+
+
+async def test_only_workers_drain(database: Database) -> None:
+    web = Heartbeat(database, Role.WEB)
+    await web.beat()
+    async with database.transaction() as session:
+        (one,) = await processes.all_of(session)
+        assert not await processes.drain(session, one.id, "alice")
+    await web.end()
 
 
 async def test_a_quiet_runner_hands_back_what_was_fetched_before(
