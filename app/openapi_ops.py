@@ -9,7 +9,7 @@ from app import examples_ops as examples
 from app.openapi_bodies import flag
 from app.openapi_operation import operation, shown
 from models.action import Verb
-from models.filters import SELECTION_MAX, Wanted
+from models.filters import SELECTION_MAX, TEXT_CHARS, Wanted
 from models.job import JobKind
 
 JSON = "application/json"
@@ -33,6 +33,18 @@ FILTER = Schema(
             type=OpenAPIType.STRING, pattern="^[0-9a-f]{16}$", description="Of the newest attempt."
         ),
         "older_than_s": Schema(type=OpenAPIType.NUMBER, minimum=0, description="Made longer ago: seconds."),
+        "error": Schema(
+            type=OpenAPIType.STRING,
+            min_length=1,
+            max_length=TEXT_CHARS,
+            description="In the newest error; in any case.",
+        ),
+        "worker": Schema(
+            type=OpenAPIType.STRING,
+            min_length=1,
+            max_length=TEXT_CHARS,
+            description="The process that runs it.",
+        ),
         "job_ids": Schema(
             type=OpenAPIType.ARRAY,
             items=_ID,

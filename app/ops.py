@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any
 from uuid import UUID
 
+import msgspec
 from litestar import Response, get
 from litestar.params import FromPath, FromQuery, QueryParameter
 
@@ -36,7 +37,7 @@ from app.ops_documents import (
 )
 from app.services import Services, services_of
 from models import answers, conservation, filters, lives, overview
-from models.filters import JobFilter, Wanted
+from models.filters import TEXT, TEXT_CHARS, JobFilter, Wanted
 from models.job import JobKind
 from models.lives import COST_LIMIT_S, GROUPS_MAX, TooCostly
 from models.tenancy import Scope
@@ -54,6 +55,18 @@ State = Annotated[Wanted | None, QueryParameter(name="state")]
 ErrorCode = Annotated[str | None, QueryParameter(max_length=64, pattern="^[a-z_]+$")]
 Fingerprint = Annotated[
     str | None, QueryParameter(pattern="^[0-9a-f]{16}$", description="Of the newest attempt.")
+]
+ErrorText = Annotated[
+    str | None,
+    QueryParameter(
+        min_length=1, max_length=TEXT_CHARS, pattern=TEXT, description="In the newest error; in any case."
+    ),
+]
+WorkerName = Annotated[
+    str | None,
+    QueryParameter(
+        min_length=1, max_length=TEXT_CHARS, pattern=TEXT, description="The process that runs it."
+    ),
 ]
 Age = Annotated[float | None, QueryParameter(ge=0, le=1e9, description="Made longer ago: seconds.")]
 
@@ -86,9 +99,12 @@ async def list_jobs(
     error_code: ErrorCode = None,
     fingerprint: Fingerprint = None,
     older_than_s: Age = None,
+    error: ErrorText = None,
+    worker: WorkerName = None,
 ) -> Response[JobList]:
     """List jobs, newest first: those that are over only with that `state`."""
-    jobs = JobFilter(kind, wanted, tenant_id, recording_id, error_code, fingerprint, older_than_s)
+    exact = JobFilter(kind, wanted, tenant_id, recording_id, error_code, fingerprint, older_than_s)
+    jobs = msgspec.structs.replace(exact, error=error, worker=worker)
     services = services_of(request)
     async with affordable():
         found = await filters.listed(services.db, jobs, limit=limit + 1, before=cursor)
@@ -201,7 +217,9 @@ async def overview_document(services: Services) -> Overview:
 
 
 @asynccontextmanager
-async def affordable(add: str = "recording_id or kind first, then tenant_id") -> AsyncIterator[None]:
+async def affordable(
+    add: str = "recording_id, state=dead or kind first, then tenant_id",
+) -> AsyncIterator[None]:
     """What takes too long is refused, with what to `add`. Raises ApiError."""
     try:
         yield

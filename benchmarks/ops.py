@@ -41,9 +41,10 @@ OWE = """
 """
 FAIL = """
     WITH failed AS (
-        INSERT INTO job (id, kind, state, tenant_id, recording_id, claims, attempts, error_code, due_at, ring_at, created_at)
+        INSERT INTO job (id, kind, state, tenant_id, recording_id, claims, attempts, error_code, error, due_at,
+                         ring_at, created_at)
         SELECT uuidv7(interval '-1 day'), 'process', $1, lpad(to_hex(number % $2 + 1), 32, '0')::uuid, uuidv7(), 1, 1,
-               'no_valid_events', now() + interval '1 hour', now() + interval '1 hour', now() - interval '1 day'
+               'no_valid_events', 'None of the events is valid', now() + interval '1 hour', now() + interval '1 hour', now() - interval '1 day'
         FROM generate_series(1, 100) AS number RETURNING *
     )
     INSERT INTO attempt (job_id, number, tenant_id, recording_id, kind, started_at, ended_at, outcome, error_code, fingerprint)
@@ -90,6 +91,11 @@ class Asked:
             "jobs: tenant, due": (jobs, {"tenant_id": str(tenant), "state": "due"}),
             "jobs: recording": (jobs, {"recording_id": recording}),
             "jobs: error": (jobs, {"error_code": "no_valid_events"}),
+            "jobs: error text": (jobs, {"error": "IS VALID"}),
+            "jobs: error text, dead": (jobs, {"error": "IS VALID", "state": "dead"}),
+            "jobs: error text, none": (jobs, {"error": "100%"}),
+            "jobs: worker": (jobs, {"worker": "worker-1:4711"}),
+            "jobs: tenant, dead": (jobs, {"tenant_id": str(tenant), "state": "dead"}),
             "jobs: fingerprint": (jobs, {"fingerprint": FINGERPRINT}),
             "jobs: age": (jobs, {"older_than_s": 43200}),
             "job": (f"{jobs}/{job}", {}),
@@ -100,6 +106,7 @@ class Asked:
             "retry: kind": ("", {"verb": "retry", "filter": {"kind": "process"}, **dry}),
             "retry: tenant": ("", {"verb": "retry", "filter": {"tenant_id": str(tenant)}, **dry}),
             "discard: error": ("", {"verb": "discard", "filter": {"error_code": "no_valid_events"}, **dry}),
+            "discard: error text": ("", {"verb": "discard", "filter": {"error": "IS VALID"}, **dry}),
             "discard: due": ("", {"verb": "discard", "filter": {"state": "due"}, **dry}),
             "discard: age": ("", {"verb": "discard", "filter": {"older_than_s": 43200}, **dry}),
         }
@@ -160,6 +167,8 @@ async def check_plans(database_url: str, *, many: bool) -> None:
     found = [JobFilter(kind=kind, state=state) for kind in (None, *JobKind) for state in (None, *Wanted)]
     found += [JobFilter(tenant_id=UUID(int=1), state=state) for state in (None, *Wanted)]
     found += [JobFilter(error_code="no_valid_events"), JobFilter(fingerprint=FINGERPRINT)]
+    found += [JobFilter(error="IS VALID", state=state) for state in (None, *Wanted)]
+    found += [JobFilter(error="100%"), JobFilter(worker="worker-1:4711")]
     found += [JobFilter(older_than_s=43200), JobFilter(recording_id=UUID(int=1))]
     for jobs in found:
         await filters.listed(db, jobs, limit=26, before=None)

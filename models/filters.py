@@ -23,6 +23,8 @@ from models.lives import bounded
 COUNTED_MAX = 10_000
 SAMPLE = 10
 SELECTION_MAX = 1000
+TEXT_CHARS = 200
+TEXT = r"^[^\x00]*$"  # Postgres has no NUL
 
 
 class Wanted(StrEnum):
@@ -40,7 +42,8 @@ OVER = frozenset({Wanted.DONE, Wanted.CANCELLED})
 
 
 class JobFilter(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """All of these; null: any. `fingerprint` is that of the newest attempt; `older_than_s` counts since it was made."""
+    """All of these; null: any. `fingerprint` is that of the newest attempt; `older_than_s` counts since it was made. `error` is
+    contained in the newest error, in upper or lower case; `worker` is the name of the process that runs it, or, if it is over, ran it."""
 
     kind: JobKind | None = None
     state: Wanted | None = None
@@ -50,6 +53,8 @@ class JobFilter(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_
     fingerprint: Annotated[str, Meta(pattern="^[0-9a-f]{16}$")] | None = None
     older_than_s: Annotated[float, Meta(ge=0, le=1e9)] | None = None
     job_ids: Annotated[list[UUID], Meta(min_length=1, max_length=SELECTION_MAX)] | None = None
+    error: Annotated[str, Meta(min_length=1, max_length=TEXT_CHARS, pattern=TEXT)] | None = None
+    worker: Annotated[str, Meta(min_length=1, max_length=TEXT_CHARS, pattern=TEXT)] | None = None
 
 
 class Preview(NamedTuple):
@@ -80,6 +85,13 @@ def conditions(jobs: JobFilter, table: type[Job] | type[FinishedJob] = Job) -> l
         if is_due:
             later = jobs.state is Wanted.SCHEDULED
             found.append(is_later(table) if later else col(table.due_at) <= func.statement_timestamp())
+    if jobs.error is not None:
+        found.append(col(table.error).is_not(None))  # which says nothing, but names the index
+        found.append(col(table.error).icontains(jobs.error, autoescape=True))
+    if jobs.worker is not None:
+        found.append(col(table.worker) == jobs.worker)
+        if table is Job:  # of those that are not over, only these have one
+            found.append(col(table.state) == JobState.RUNNING)
     if jobs.fingerprint is not None:
         newest = (
             (col(Attempt.job_id) == col(table.id))

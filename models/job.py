@@ -131,7 +131,9 @@ class Job(JobFields, table=True):
         Index("ix_job_recording_id", "recording_id"),
         Index("ix_job_whose", "kind", "tenant_id", "id"),
         Index("ix_job_dead", "id", postgresql_where=text("state = 'dead'")),
+        Index("ix_job_dead_whose", "tenant_id", "kind", "id", postgresql_where=text("state = 'dead'")),
         Index("ix_job_error_code", "error_code", "id", postgresql_where=text("error_code IS NOT NULL")),
+        Index("ix_job_error", "id", postgresql_where=text("error IS NOT NULL")),
         CheckConstraint(f"priority IN ({', '.join(str(int(each)) for each in Priority)})", name="priority"),
     )
 
@@ -143,4 +145,5 @@ class FinishedJob(JobFields, table=True):
     __table_args__ = (
         Index("ix_job_history_finished_at", "finished_at"),
         Index("ix_job_history_recording_id", "recording_id"),
+        Index("ix_job_history_error", "id", postgresql_where=text("error IS NOT NULL")),
     )

@@ -10,6 +10,7 @@ from app.commands import ops_acts, ops_top, terminal
 from app.commands.ops_options import (
     All,
     ErrorCode,
+    ErrorText,
     Fingerprint,
     Kind,
     Limit,
@@ -18,6 +19,7 @@ from app.commands.ops_options import (
     Recording,
     State,
     Tenant,
+    WorkerName,
     connect_ops,
     filter_of,
 )
@@ -47,9 +49,11 @@ def jobs(
     state: State = None,
     tenant: Tenant = None,
     recording: Recording = None,
+    error: ErrorText = None,
     error_code: ErrorCode = None,
     fingerprint: Fingerprint = None,
     older_than: OlderThan = None,
+    worker: WorkerName = None,
     limit: Limit = 25,
     everything: All = False,
     url: Url = None,
@@ -57,7 +61,17 @@ def jobs(
     as_json: Json = False,
 ) -> None:
     """List jobs, newest first; those that are done or cancelled only with that state. With --json: a line each."""
-    asked = filter_of(kind, state, tenant, recording, error_code, fingerprint, older_than)
+    asked = filter_of(
+        kind=kind,
+        state=state,
+        tenant_id=tenant,
+        recording_id=recording,
+        error=error,
+        error_code=error_code,
+        fingerprint=fingerprint,
+        older_than_s=older_than,
+        worker=worker,
+    )
     with connect_ops(url, api_key) as client:
         found = client.pages("/jobs", "jobs", asked, None if everything else limit)
         terminal.print_rows(

@@ -11,6 +11,7 @@ from app.commands import terminal
 from app.commands.ops_options import (
     All,
     ErrorCode,
+    ErrorText,
     Fingerprint,
     Kind,
     KindName,
@@ -20,6 +21,7 @@ from app.commands.ops_options import (
     Recording,
     State,
     Tenant,
+    WorkerName,
     connect_ops,
     filter_of,
 )
@@ -45,9 +47,11 @@ def retry(
     state: State = None,
     tenant: Tenant = None,
     recording: Recording = None,
+    error: ErrorText = None,
     error_code: ErrorCode = None,
     fingerprint: Fingerprint = None,
     older_than: OlderThan = None,
+    worker: WorkerName = None,
     dry_run: DryRun = False,
     yes: Yes = False,
     wait: Wait = True,
@@ -56,7 +60,17 @@ def retry(
     as_json: Json = False,
 ) -> None:
     """Try jobs again now: a few first, and the rest unless those fail again."""
-    asked = filter_of(kind, state, tenant, recording, error_code, fingerprint, older_than)
+    asked = filter_of(
+        kind=kind,
+        state=state,
+        tenant_id=tenant,
+        recording_id=recording,
+        error=error,
+        error_code=error_code,
+        fingerprint=fingerprint,
+        older_than_s=older_than,
+        worker=worker,
+    )
     with connect_ops(url, api_key) as client:
         _act(client, "retry", job_ids, asked, dry_run=dry_run, yes=yes, wait=wait, as_json=as_json)
 
@@ -67,9 +81,11 @@ def discard(
     state: State = None,
     tenant: Tenant = None,
     recording: Recording = None,
+    error: ErrorText = None,
     error_code: ErrorCode = None,
     fingerprint: Fingerprint = None,
     older_than: OlderThan = None,
+    worker: WorkerName = None,
     dry_run: DryRun = False,
     yes: Yes = False,
     wait: Wait = True,
@@ -78,7 +94,17 @@ def discard(
     as_json: Json = False,
 ) -> None:
     """End jobs: recordings that they were owed to fail."""
-    asked = filter_of(kind, state, tenant, recording, error_code, fingerprint, older_than)
+    asked = filter_of(
+        kind=kind,
+        state=state,
+        tenant_id=tenant,
+        recording_id=recording,
+        error=error,
+        error_code=error_code,
+        fingerprint=fingerprint,
+        older_than_s=older_than,
+        worker=worker,
+    )
     with connect_ops(url, api_key) as client:
         _act(client, "discard", job_ids, asked, dry_run=dry_run, yes=yes, wait=wait, as_json=as_json)
 

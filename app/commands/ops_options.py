@@ -30,6 +30,12 @@ ErrorCode = Annotated[str | None, typer.Option("--error-code", help="Only with t
 Fingerprint = Annotated[
     str | None, typer.Option("--fingerprint", help="Only what failed like this the last time.")
 ]
+ErrorText = Annotated[
+    str | None, typer.Option("--error", help="Only with this in the newest error, in any case.")
+]
+WorkerName = Annotated[
+    str | None, typer.Option("--worker", help="Only what the process of this name runs, or ran.")
+]
 OlderThan = Annotated[
     float | None, typer.Option("--older-than", min=0, help="Only those made so many seconds ago, or earlier.")
 ]
@@ -37,26 +43,10 @@ Limit = Annotated[int, typer.Option("--limit", min=1, help="At most so many.")]
 All = Annotated[bool, typer.Option("--all", help="All of them, however many.")]
 
 
-def filter_of(
-    kind: str | None,
-    state: str | None,
-    tenant: UUID | None,
-    recording: UUID | None,
-    error_code: str | None,
-    fingerprint: str | None,
-    older_than: float | None,
-) -> dict[str, Any]:
-    """The filter as the API takes it."""
-    given = {
-        "kind": kind,
-        "state": state,
-        "tenant_id": tenant and str(tenant),
-        "recording_id": recording and str(recording),
-        "error_code": error_code,
-        "fingerprint": fingerprint,
-        "older_than_s": older_than,
-    }
-    return {name: value for name, value in given.items() if value is not None}
+def filter_of(**given: object) -> dict[str, Any]:
+    """The filter as the API takes it, of what was given."""
+    found = {name: value for name, value in given.items() if value is not None}
+    return {name: str(value) if isinstance(value, UUID) else value for name, value in found.items()}
 
 
 def connect_ops(url: str | None, api_key: str | None) -> OpsClient:
