@@ -11,7 +11,7 @@ Across, everything is in per cent of the width, whatever that is; down, in pixel
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import groupby
+from itertools import groupby, pairwise
 from math import log2
 from typing import Literal
 
@@ -130,7 +130,7 @@ def _time(at: str) -> datetime:
 def _axis(instants: Sequence[str]) -> dict[str, float]:
     """Where each of the ordered instants is."""
     steps = [0.0]
-    for before, after in zip(instants, instants[1:], strict=False):
+    for before, after in pairwise(instants):
         steps.append(steps[-1] + log2(1 + (since(before, after) or 0) / UNIT_MS))
     scale = (100 - TAIL) / steps[-1] if steps[-1] else 0
     return {at: round(step * scale, 3) for at, step in zip(instants, steps, strict=True)}
@@ -144,7 +144,7 @@ def _stretches(instants: Sequence[str], axis: Mapping[str, float]) -> Iterable[S
             lines.append(at)
     if len(lines) > 1:
         lines[-1] = instants[-1]
-    for begins, ends in zip(lines, lines[1:], strict=False):
+    for begins, ends in pairwise(lines):
         width = axis[ends] - axis[begins]
         yield Stretch(axis[begins], width, _words(lasting(since(begins, ends)), width))
 
