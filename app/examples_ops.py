@@ -27,12 +27,44 @@ OVERVIEW: dict[str, Any] = {
             "paused_by": None,
             "running_max": None,
             "tenant_running_max": 2,
+            "retrying": 3,
         }
     ],
     "breakers": [{"dependency": "storage", "state": "closed", "reason": None, "opened_at": None}],
     "workers": 2,
     "dispatchers": 1,
     "redis": "there",
+    "verdict": {
+        "well": False,
+        "summary": "2 jobs process gave up within the last hour, not because of what was sent.",
+        "troubles": [
+            {
+                "severity": "warning",
+                "code": "jobs_dead",
+                "what": "2 jobs process gave up within the last hour, not because of what was sent.",
+                "do": "See what their attempts failed of; then retry them.",
+                "link": "/ops/jobs?kind=process&state=dead",
+            }
+        ],
+    },
+    "dependencies": [
+        {"name": "database", "state": "ok", "latency_ms": 0.9, "error": None, "breaker": None},
+        {
+            "name": "storage",
+            "state": "ok",
+            "latency_ms": 24.1,
+            "error": None,
+            "breaker": {"dependency": "storage", "state": "closed", "reason": None, "opened_at": None},
+        },
+    ],
+    "redis_state": {
+        "policy": "noeviction",
+        "fit": True,
+        "used_bytes": 1_532_112,
+        "max_bytes": None,
+        "window": 64,
+        "messages": {"process": 12},
+    },
 }
 JOB: dict[str, Any] = {
     "id": JOB_ID,
@@ -201,5 +233,34 @@ CONSERVATION: dict[str, Any] = {
         }
     ],
     "broken": [],
+}
+_WINDOW: dict[str, Any] = {
+    "since": "2026-05-04T09:56:00Z",
+    "ended": 1204,
+    "done": 1200,
+    "failed": 4,
+    "ended_per_min": 298.5,
+    "done_per_min": 297.5,
+    "failed_share": 0.0033,
+    "wait_ms": {"p50": 12.4, "p95": 61.0},
+    "run_ms": {"p50": 84.1, "p95": 412.7},
+}
+RATES: dict[str, Any] = {
+    "at": LATER,
+    "since": "2026-05-04T09:01:00Z",
+    "queues": [
+        {
+            "kind": "process",
+            "minutes": {
+                "ended": [*[300] * 59, 4],
+                "done": [*[299] * 59, 4],
+                "failed": [*[1] * 59, 0],
+                "outcomes": {"done": [*[299] * 59, 4], "fault": [*[1] * 59, 0]},
+            },
+            "last_5_min": _WINDOW,
+            "last_hour": _WINDOW
+            | {"since": "2026-05-04T09:01:00Z", "ended": 17704, "done": 17645, "failed": 59},
+        }
+    ],
 }
 CHANGED = {"changed": True, "count": 1}

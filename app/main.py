@@ -27,6 +27,7 @@ from app import (
     ops,
     ops_actions,
     ops_processes,
+    ops_rates,
     playback,
     recordings,
     relating,
@@ -55,6 +56,7 @@ from models.heartbeat import Heartbeat
 from models.live import LiveTerms
 from models.pending import pending_bytes
 from models.processes import Role
+from models.rates import rates
 from models.sign_in import SessionTerms
 from models.video import VideoTerms
 from settings import Settings, SettingsError
@@ -101,6 +103,7 @@ def create_app(settings: Settings, traces: Traces | None = None) -> Web:
         settings.database_url, pool_size=POOL_SIZE, limit_s=DATABASE_LIMIT_S, application="tapedeck-web"
     )
     storage = _storage(settings)
+    redis = connect(settings.redis_url)
     services = Services(
         db=db,
         storage=storage,
@@ -120,7 +123,10 @@ def create_app(settings: Settings, traces: Traces | None = None) -> Web:
         is_https=settings.base_url.startswith("https://"),
         tenant_running_max=settings.tenant_running_max,
         metrics=WebMetrics(metrics.new_registry("web")),
-        figures=Gatherer(partial(figures, db)),
+        figures=Gatherer("figures", partial(figures, db), lambda known: known.size),
+        throughput=Gatherer("rates", partial(rates, db), lambda known: known.ended),
+        redis=redis,
+        readiness=health.Readiness({"database": db.ping, "redis": redis.ping, "storage": storage.check}),
         traces=traces or open_traces("web", are_on=settings.traces_are_on),
     )
     api = Router(
@@ -142,7 +148,7 @@ def create_app(settings: Settings, traces: Traces | None = None) -> Web:
     )
     operating = Router(
         ops.PATH,
-        route_handlers=[*ops.HANDLERS, *ops_actions.HANDLERS, *ops_processes.HANDLERS],
+        route_handlers=[*ops.HANDLERS, *ops_actions.HANDLERS, *ops_processes.HANDLERS, *ops_rates.HANDLERS],
         tags=["Operators"],
         security=openapi.SECURITY,
     )
@@ -163,7 +169,7 @@ def create_app(settings: Settings, traces: Traces | None = None) -> Web:
             *_mounts(storage),
         ],
         exception_handlers={HTTPException: _answer, Exception: _answer},
-        lifespan=[partial(_running, services=services, redis_url=settings.redis_url)],
+        lifespan=[partial(_running, services=services)],
         openapi_config=openapi.CONFIG,
         before_send=[say_limits],
         logging_config=None,
@@ -186,21 +192,18 @@ def _answer(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
 
 
 @asynccontextmanager
-async def _running(app: Litestar, services: Services, redis_url: str) -> AsyncIterator[None]:
+async def _running(app: Litestar, services: Services) -> AsyncIterator[None]:
     """Clients and tasks, from start to stop. Raises CannotStart."""
     async with AsyncExitStack() as stack:
         stack.push_async_callback(asyncio.to_thread, services.traces.close)
         stack.push_async_callback(services.storage.close)
         stack.push_async_callback(services.db.close)
         await _check_start(services.db)
-        redis = connect(redis_url)
-        stack.push_async_callback(redis.aclose)
-        app.state.readiness = health.Readiness(
-            {"database": services.db.ping, "redis": redis.ping, "storage": services.storage.check}
-        )
-        stack.push_async_callback(app.state.readiness.close)
-        app.state.metrics = _deck_metrics(services, app.state.readiness)
+        stack.push_async_callback(services.redis.aclose)
+        stack.push_async_callback(services.readiness.close)
+        app.state.metrics = _deck_metrics(services)
         await stack.enter_async_context(services.figures)
+        await stack.enter_async_context(services.throughput)
         await stack.enter_async_context(metrics.watched_loop(services.metrics.registry))
         await stack.enter_async_context(services.doorbell)
         await stack.enter_async_context(services.watcher)
@@ -210,7 +213,7 @@ async def _running(app: Litestar, services: Services, redis_url: str) -> AsyncIt
         yield
 
 
-def _deck_metrics(services: Services, readiness: health.Readiness) -> DeckMetrics:
+def _deck_metrics(services: Services) -> DeckMetrics:
     registry, pending, budget = services.metrics.registry, services.pending, services.budget
     metrics.Pools({"web": services.db.connections}, registry)
     bounds = {
@@ -222,7 +225,7 @@ def _deck_metrics(services: Services, readiness: health.Readiness) -> DeckMetric
         ),
         "tapedeck_request_bodies_limit_bytes": ("Beyond it nothing is accepted.", lambda: budget.total),
     }
-    return DeckMetrics(registry, services.figures, readiness.ask, bounds)
+    return DeckMetrics(registry, services.figures, services.readiness.recent, bounds)
 
 
 async def _check_start(db: Database) -> None:

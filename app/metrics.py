@@ -4,7 +4,6 @@ What the database tells is gathered in the background (`app.gatherer`), however 
 time at which that was so.
 """
 
-import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -15,11 +14,11 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from app.gatherer import Gatherer
+from app.health import Answer
 from models.figures import Figures
 from models.job import JobKind, JobState
 from models.recording import Source
 
-EVERY_S = 3.0
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 75)
 STATES = ("scheduled", JobState.DUE.value, JobState.RUNNING.value, JobState.DEAD.value)
@@ -81,8 +80,8 @@ class DeckMetrics:
     def __init__(
         self,
         registry: CollectorRegistry,
-        gatherer: Gatherer,
-        ask: Callable[[], Awaitable[Mapping[str, str]]],
+        gatherer: Gatherer[Figures],
+        ask: Callable[[], Awaitable[Mapping[str, Answer]]],
         bounds: Mapping[str, tuple[str, Callable[[], float]]],
     ) -> None:
         self.registry = registry
@@ -90,23 +89,20 @@ class DeckMetrics:
         self._ask = ask
         self._bounds = bounds
         self._figures: Figures | None = None
-        self._states: Mapping[str, str] = {}
-        self._ask_again_at = 0.0
+        self._answers: Mapping[str, Answer] = {}
         registry.register(self)
 
     async def refresh(self) -> None:
-        """Ask the dependencies, unless that was done just now; take the figures that are known."""
-        if (now := time.monotonic()) >= self._ask_again_at:
-            self._ask_again_at = now + EVERY_S
-            self._states = await self._ask()
+        """Ask the dependencies; take the figures that are known."""
+        self._answers = await self._ask()
         self._figures = await self._gatherer.recent()
 
     def collect(self) -> Iterable[Metric]:
         up = GaugeMetricFamily(
             "tapedeck_dependency_up", "Whether a dependency answers this process.", labels=["dependency"]
         )
-        for name, state in self._states.items():
-            up.add_metric([name], state == "ok")
+        for name, answer in self._answers.items():
+            up.add_metric([name], answer.state == "ok")
         yield up
         for name, (told, read) in self._bounds.items():
             yield GaugeMetricFamily(name, told, value=read())

@@ -109,6 +109,12 @@ CONSERVATION = operation(
     headers=HEADERS,
     content={JSON: shown(conserved=examples.CONSERVATION)},
 )
+RATES = operation(
+    "See how fast the queues go",
+    description="Attempts that ended, minute by minute, and how long jobs waited and ran.",
+    headers=HEADERS,
+    content={JSON: shown(rates=examples.RATES)},
+)
 ACT = operation(
     "Act on all jobs that match",
     success=HTTPStatus.ACCEPTED,

@@ -35,7 +35,8 @@ from app.ops_documents import (
     Overview,
     WorkerList,
 )
-from app.services import Services, services_of
+from app.services import services_of
+from app.sight import sight_of
 from models import answers, conservation, filters, lives, overview
 from models.filters import TEXT, TEXT_CHARS, JobFilter, Wanted
 from models.job import JobKind
@@ -78,8 +79,15 @@ Age = Annotated[float | None, QueryParameter(ge=0, le=1e9, description="Made lon
     responses=openapi.problems(Code.TOO_COSTLY),
 )
 async def read_overview(request: ApiRequest) -> Response[Overview]:
-    """The deck at a glance: its queues, what they need, its workers. Jobs are counted now and then: `counted_at`."""
-    return Response(await overview_document(services_of(request)), headers=NO_STORE)
+    """The deck at a glance: whether all is well, its queues, what they need, its workers. Jobs are counted now and then: `counted_at`."""
+    services = services_of(request)
+    async with affordable(NOTHING):
+        sight = await sight_of(services)
+    if sight.seen is None:
+        raise ApiError(Code.UNAVAILABLE)
+    if sight.counted is None:
+        raise ApiError(Code.TOO_COSTLY, "The jobs could not be counted in time. Ask GET /jobs with a kind.")
+    return Response(overview_of(sight.seen, sight.counted, sight), headers=NO_STORE)
 
 
 @get(
@@ -204,16 +212,6 @@ async def read_conservation(
     sums = [sums_of(one) for one in await conservation.conservation(db, hours)]
     broken = [broken_of(one) for one in await conservation.broken_hours(db)]
     return Response(Conservation(sums, broken), headers=NO_STORE)
-
-
-async def overview_document(services: Services) -> Overview:
-    """The deck at a glance. Raises ApiError."""
-    redis_away = await services.doorbell.is_away()
-    async with affordable(NOTHING):
-        seen = await overview.seen(services.db)
-    if (counted := await services.figures.present()) is None:
-        raise ApiError(Code.TOO_COSTLY, "The jobs could not be counted in time. Ask GET /jobs with a kind.")
-    return overview_of(seen, counted, redis_away=redis_away)
 
 
 @asynccontextmanager

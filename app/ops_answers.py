@@ -11,7 +11,6 @@ from app.ops_documents import (
     ActionPreview,
     AttemptDocument,
     AuditDocument,
-    BreakerDocument,
     BrokenHourDocument,
     FailureGroup,
     HourDocument,
@@ -23,6 +22,9 @@ from app.ops_documents import (
     QueueDocument,
     WorkerDocument,
 )
+from app.ops_state_answers import breaker_of, dependency_of, redis_of, verdict_of
+from app.sight import Sight
+from app.verdict import verdict
 from models.action import Action, AuditEntry
 from models.attempt import Attempt
 from models.conservation import BrokenHour, HourSums
@@ -31,12 +33,12 @@ from models.filters import COUNTED_MAX, Preview
 from models.job import JobFields, JobState
 from models.lives import Group, Life
 from models.overview import Seen
-from models.processes import GONE_S, Process, Role
+from models.processes import Process, Role, is_gone
 
 D = TypeVar("D", WorkerDocument, ProcessDocument)
 
 
-def overview_of(seen: Seen, counted: Figures, *, redis_away: bool) -> Overview:
+def overview_of(seen: Seen, counted: Figures, sight: Sight) -> Overview:
     """The deck as operators see it: what runs now, and how many jobs there were when they were counted."""
     counts = {(one.kind, one.state): one for one in counted.jobs}
     rows = []
@@ -57,20 +59,21 @@ def overview_of(seen: Seen, counted: Figures, *, redis_away: bool) -> Overview:
                 paused_by=queue.paused_by,
                 running_max=queue.running_max,
                 tenant_running_max=queue.tenant_running_max,
+                retrying=scheduled.retrying if scheduled else 0,
             )
         )
-    away = [
-        BreakerDocument(one.dependency.value, one.state.value, one.reason, moment(one.opened_at))
-        for one in seen.breakers
-    ]
+    away = [breaker_of(one) for one in seen.breakers]
     return Overview(
         at=timestamp(seen.now),
         counted_at=timestamp(counted.at),
         queues=rows,
         breakers=away,
-        workers=_present(seen, Role.WORKER),
-        dispatchers=_present(seen, Role.DISPATCHER),
-        redis="away" if redis_away else "there",
+        workers=len(seen.present(Role.WORKER)),
+        dispatchers=len(seen.present(Role.DISPATCHER)),
+        redis="away" if sight.redis is None else "there",
+        verdict=verdict_of(verdict(sight)),
+        dependencies=[dependency_of(name, answer, away) for name, answer in sight.answers.items()],
+        redis_state=None if sight.redis is None else redis_of(sight.redis),
     )
 
 
@@ -179,7 +182,7 @@ def _process_as(document: type[D], process: Process, now: datetime, running: int
     working = "working" if process.draining_at is None else "draining"
     told: dict[str, Any] = {
         "running": running,
-        "state": "gone" if _is_gone(process, now) else working,
+        "state": "gone" if is_gone(process, now) else working,
         "started_at": timestamp(process.started_at),
         "heartbeat_at": timestamp(process.heartbeat_at),
     }
@@ -200,11 +203,3 @@ def moment(at: datetime | None) -> str | None:
 
 def _ms(start: datetime, end: datetime | None) -> int | None:
     return None if end is None else round((end - start).total_seconds() * 1000)
-
-
-def _is_gone(process: Process, now: datetime) -> bool:
-    return (now - process.heartbeat_at).total_seconds() > GONE_S
-
-
-def _present(seen: Seen, role: Role) -> int:
-    return sum(one.role is role and not _is_gone(one, seen.now) for one in seen.processes)

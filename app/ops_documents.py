@@ -6,10 +6,11 @@ from uuid import UUID
 import msgspec
 
 from app.documents import Timestamp
+from app.ops_state_documents import BreakerDocument, DependencyDocument, RedisDocument, VerdictDocument
 
 
 class QueueDocument(msgspec.Struct):
-    """A queue: jobs that are due, wait for their time (`scheduled`), run, and died; who has paused it. All but those that run,
+    """A queue: jobs that are due, wait for their time (`scheduled`; those of them that were tried before are `retrying`), run, and died; who has paused it. All but those that run,
     and for how long the first has been due, is of the time when jobs were counted."""
 
     kind: str
@@ -23,19 +24,11 @@ class QueueDocument(msgspec.Struct):
     paused_by: str | None
     running_max: int | None
     tenant_running_max: int | None
-
-
-class BreakerDocument(msgspec.Struct):
-    """Something that jobs need: `open` while it is away."""
-
-    dependency: str
-    state: str
-    reason: str | None
-    opened_at: Timestamp | None
+    retrying: int
 
 
 class Overview(msgspec.Struct):
-    """The deck at a glance, as it is `at`; its jobs were counted at `counted_at`: just now, or some seconds ago if they are many."""
+    """The deck at a glance, as it is `at`; its jobs were counted at `counted_at`: just now, or some seconds ago if they are many. `redis_state` is null while Redis is away."""
 
     at: Timestamp
     counted_at: Timestamp
@@ -44,6 +37,9 @@ class Overview(msgspec.Struct):
     workers: int
     dispatchers: int
     redis: Literal["there", "away"]
+    verdict: VerdictDocument
+    dependencies: list[DependencyDocument]
+    redis_state: RedisDocument | None
 
 
 class JobDocument(msgspec.Struct):

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from litestar.connection import ASGIConnection
+from redis.asyncio import Redis
 
 from app.budget import ByteBudget
 from app.gatherer import Gatherer
+from app.health import Readiness
 from app.limits import RateLimits
 from app.metrics import WebMetrics
 from app.passwords import Passwords
@@ -18,7 +20,9 @@ from app.streams import Streams
 from app.waiting import Watcher
 from models.db import Database
 from models.doorbell import Doorbell
+from models.figures import Figures
 from models.live import LiveTerms
+from models.rates import Rates
 from models.sign_in import SessionTerms
 from models.video import VideoTerms
 from storage.protocol import Storage
@@ -55,8 +59,11 @@ class Services:
     proxies: Proxies
     is_https: bool  # as clients see it
     metrics: WebMetrics
-    figures: Gatherer
+    figures: Gatherer[Figures]
+    throughput: Gatherer[Rates]
     traces: Traces
+    redis: Redis
+    readiness: Readiness
     tenant_running_max: int = 0  # of queues without a limit of their own
     streams: Streams = field(default_factory=Streams)
     seams: Seams = field(default_factory=Seams)

@@ -9,6 +9,7 @@ from sqlmodel import SQLModel
 
 import models.action
 import models.attempt
+import models.attempt_tally
 import models.breakers
 import models.conservation
 import models.erasure

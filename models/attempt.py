@@ -1,7 +1,8 @@
 """Attempts: what came of each claim of a job, told to who operates the deck. `models.ledger` decides; this is its diary.
 
 A row begins with the claim and ends with whatever ends that, in the same transaction; a lost worker's by the rescue. Of
-each job the newest KEPT rows stay, until the job is pruned or its recording purged.
+each job the newest KEPT rows stay, until the job is pruned or its recording purged; that they ended stays counted
+(`models.attempt_tally`).
 
 A fingerprint names a way of failing: the kind of job, the type of the error, and the place in our code that raised it. Only
 where there is no such place the message stands in for it, without what differs each time.
@@ -19,6 +20,7 @@ from sqlalchemy import Index, delete, func, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col
 
+from models import attempt_tally
 from models.columns import enum_type
 from models.retry import Failure, FailureKind
 
@@ -44,7 +46,8 @@ class Outcome(StrEnum):
 
 
 class Attempt(SQLModel, table=True):
-    """One claim of a job. `number` counts the job's claims from 1; `place` is `module:function`."""
+    """One claim of a job. `number` counts the job's claims from 1; `place` is `module:function`; `due_at` is since when the job
+    had been due."""
 
     __tablename__ = "attempt"
     __table_args__ = (
@@ -56,6 +59,7 @@ class Attempt(SQLModel, table=True):
             postgresql_where=text("fingerprint IS NOT NULL"),
         ),
         Index("ix_attempt_failed", "ended_at", postgresql_where=text("fingerprint IS NOT NULL")),
+        Index("ix_attempt_ended", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
     )
 
     job_id: UUID = Field(primary_key=True)
@@ -64,6 +68,7 @@ class Attempt(SQLModel, table=True):
     recording_id: UUID
     kind: str
     worker: str | None = None
+    due_at: datetime | None = None
     started_at: datetime
     ended_at: datetime | None = None
     outcome: Outcome | None = Field(default=None, sa_type=enum_type(Outcome))
@@ -101,7 +106,11 @@ async def end(
         if failure.kind is not FailureKind.STOPPED:  # nothing failed
             values["fingerprint"] = fingerprint(kind, failure)
     under_way = (col(Attempt.job_id) == job_id) & col(Attempt.ended_at).is_(None)
-    await session.execute(update(Attempt).where(under_way).values(**values))
+    ended = (
+        update(Attempt).where(under_way).values(**values).returning(col(Attempt.ended_at), col(Attempt.kind))
+    )
+    for at, of in (await session.execute(ended)).all():
+        await attempt_tally.count(session, at, of, outcome)
 
 
 async def forget(session: AsyncSession, job_ids: Collection[UUID]) -> None:

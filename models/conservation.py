@@ -18,18 +18,20 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col
 
+from models import shards
 from models.db import Database
 from models.ids import CLOCKS_DIFFER, first_id
 from models.job import JobKind, JobState
 from models.recording import Status
+from models.shards import gathering
 
 HOUR = timedelta(hours=1)
 NAMED = 20  # recordings of an hour: enough to see what they have in common
 
 
 class AcceptedTally(SQLModel, table=True):
-    """How many recordings of an hour were accepted. Each session of Postgres has rows of its own (`shard` is its pid), so
-    that no accept waits for another one; those of hours that are over are gathered in shard 0."""
+    """How many recordings of an hour were accepted, by the session of Postgres that did (`models.shards`): no accept waits for
+    another one."""
 
     __tablename__ = "accepted_tally"
 
@@ -134,23 +136,11 @@ _STRANGE = text(
     """
 )
 
-_GATHER = text(
-    """
-    WITH over AS (
-        SELECT hour, tenant_id, shard FROM accepted_tally
-        WHERE shard <> 0 AND hour < date_trunc('hour', now() - interval '1 minute', 'UTC')
-        LIMIT :limit FOR UPDATE SKIP LOCKED
-    ), gone AS (
-        DELETE FROM accepted_tally AS tallied USING over
-        WHERE tallied.hour = over.hour AND tallied.tenant_id = over.tenant_id AND tallied.shard = over.shard
-        RETURNING tallied.hour, tallied.tenant_id, tallied.accepted
-    ), kept AS (
-        INSERT INTO accepted_tally AS kept (hour, tenant_id, shard, accepted)
-        SELECT hour, tenant_id, 0, sum(accepted) FROM gone GROUP BY hour, tenant_id ORDER BY hour, tenant_id
-        ON CONFLICT (hour, tenant_id, shard) DO UPDATE SET accepted = kept.accepted + excluded.accepted
-    )
-    SELECT count(*) FROM gone
-    """
+_GATHER = gathering(
+    "accepted_tally",
+    ("hour", "tenant_id"),
+    "accepted",
+    "hour < date_trunc('hour', now() - interval '1 minute', 'UTC')",
 )
 
 
@@ -203,16 +193,17 @@ async def check(db: Database, since: datetime, until: datetime, *, limit_s: floa
 async def broken_hours(db: Database) -> Sequence[BrokenHour]:
     """The hours that did not add up when they were looked at last, the latest first."""
     async with db.reading() as session:
-        return (
-            (await session.execute(select(BrokenHour).order_by(col(BrokenHour.hour).desc()))).scalars().all()
-        )
+        return await all_broken(session)
+
+
+async def all_broken(session: AsyncSession) -> Sequence[BrokenHour]:
+    """The same, in the caller's session."""
+    return (await session.execute(select(BrokenHour).order_by(col(BrokenHour.hour).desc()))).scalars().all()
 
 
 async def gather(db: Database, *, limit: int) -> int:
     """Gather the tallies of hours that are over: one row for each tenant. Returns how many rows it gathered."""
-    async with db.transaction() as session:
-        gathered: int = (await session.execute(_GATHER, {"limit": limit})).scalar_one()
-        return gathered
+    return await shards.gather(db, _GATHER, limit=limit)
 
 
 async def _sums(session: AsyncSession, since: datetime, until: datetime) -> list[HourSums]:

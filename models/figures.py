@@ -15,6 +15,19 @@ from models.breakers import Breaker, BreakerState, Dependency
 from models.db import Database
 from models.job import JobKind, JobState, Priority
 from models.processes import GONE_S, Role
+from models.recording import FailureCode
+
+RECENTLY_S = 3600
+OF_INPUT = frozenset(
+    {
+        FailureCode.NO_VALID_EVENTS,
+        FailureCode.PAYLOAD_UNREADABLE,
+        FailureCode.VIDEO_MISSING,
+        FailureCode.VIDEO_UNREADABLE,
+        FailureCode.VIDEO_TOO_LARGE,
+    }
+)
+"""What a job dies of because of what a client sent, or did not: operators can do nothing about it."""
 
 PROCESSES = ("tapedeck-web", "tapedeck worker", "tapedeck dispatcher")
 """The application names of the connections of the deck's processes."""
@@ -24,6 +37,8 @@ PROCESSES = ("tapedeck-web", "tapedeck worker", "tapedeck dispatcher")
 class JobFigures:
     """The jobs of a kind in a state; `scheduled` ones will be due. Times are None without such a job.
 
+    `retrying` of those scheduled were tried before; `died`: of the dead, those that did within
+    the last RECENTLY_S seconds, and not because of what a client sent.
     `due_since` is since when the one that is due for longest has been; `unrung_since` the same of those that the dispatcher
     has yet to ring for, again or at all; `awaited_since` since when the oldest is there that a recording waits for, to be
     ready.
@@ -32,6 +47,8 @@ class JobFigures:
     kind: str
     state: str
     count: int
+    retrying: int
+    died: int
     due_since: datetime | None
     unrung_since: datetime | None
     awaited_since: datetime | None
@@ -39,32 +56,45 @@ class JobFigures:
 
 @dataclass(frozen=True)
 class Figures:
-    """What a look found, `at` Postgres's time. `sessions` of Postgres by application; `processes` that
-    are there, by role; which `breakers` are open; `broken_hours`
+    """What a look found, `at` Postgres's time. `unfinished` recordings wait for a job; `sessions` of Postgres by application;
+    `processes` that are there, by role; which `breakers` are open; `broken_hours`
     and `missing` as `models.conservation` has noted them."""
 
     at: datetime
     jobs: Sequence[JobFigures]
+    unfinished: int
     sessions: Mapping[str, int]
     processes: Mapping[str, int]
     breakers: Mapping[str, bool]
     broken_hours: int
     missing: int
 
+    @property
+    def size(self) -> int:
+        """How many jobs were counted."""
+        return sum(one.count for one in self.jobs)
+
+
+_AWAITED = f"""state <> '{JobState.DEAD}' AND (kind IN ('{JobKind.PROCESS}', '{JobKind.VERIFY_VIDEO}')
+    OR kind = '{JobKind.RELATE}' AND priority = {Priority.AWAITED:d})"""
+"""SQL: whether a recording waits for this job, to be ready."""
 
 _JOBS = text(
     f"""
     SELECT kind, CASE WHEN state = '{JobState.DUE}' AND due_at > now() THEN 'scheduled' ELSE state END AS now_state,
            count(*),
+           count(*) FILTER (WHERE state = '{JobState.DUE}' AND due_at > now() AND attempts + losses + outages > 0),
+           count(*) FILTER (WHERE state = '{JobState.DEAD}' AND finished_at > now() - interval '{RECENTLY_S} seconds'
+               AND coalesce(error_code, '') NOT IN ({", ".join(f"'{code}'" for code in sorted(OF_INPUT))})),
            min(due_at) FILTER (WHERE state = '{JobState.DUE}' AND due_at <= now()),
            min(greatest(due_at, ring_at)) FILTER (
                WHERE state = '{JobState.DUE}' AND due_at <= now() AND (ring_at IS NULL OR ring_at <= now())),
-           min(created_at) FILTER (
-               WHERE state <> '{JobState.DEAD}' AND (kind IN ('{JobKind.PROCESS}', '{JobKind.VERIFY_VIDEO}')
-               OR kind = '{JobKind.RELATE}' AND priority = {Priority.AWAITED:d}))
+           min(created_at) FILTER (WHERE {_AWAITED})
     FROM job GROUP BY 1, 2
     """  # noqa: S608  # constants only
 )
+
+_UNFINISHED = text(f"SELECT count(DISTINCT recording_id) FROM job WHERE {_AWAITED}")  # noqa: S608  # constants only
 
 _NOW = text("SELECT clock_timestamp()")
 
@@ -89,6 +119,7 @@ async def figures(db: Database) -> Figures:
     async with db.autocommit() as connection:
         at = (await connection.execute(_NOW)).scalar_one()
         jobs = [JobFigures(*row) for row in await connection.execute(_JOBS)]
+        unfinished = (await connection.execute(_UNFINISHED)).scalar_one()
         sessions = dict.fromkeys(PROCESSES, 0)
         for name, count in await connection.execute(_SESSIONS, {"names": list(PROCESSES)}):
             sessions[name] = count
@@ -100,4 +131,4 @@ async def figures(db: Database) -> Figures:
             states[dependency] = state == BreakerState.OPEN
         broken, missing = (await connection.execute(_BROKEN)).one()
     open_ones = {one.value: is_open for one, is_open in states.items()}
-    return Figures(at, jobs, sessions, present, open_ones, broken, missing)
+    return Figures(at, jobs, unfinished, sessions, present, open_ones, broken, missing)

@@ -23,6 +23,7 @@ from sqlmodel import col
 
 from models import attempt
 from models.attempt import Outcome
+from models.attempt_tally import COUNT_ENDED
 from models.breakers import HELD_BACK_SINCE
 from models.db import Database
 from models.ids import new_id
@@ -303,10 +304,14 @@ async def _move_to_history(session: Session, which: str, value: UUID, state: Job
 def _to_history(which: str) -> TextClause:
     columns = list(JobFields.model_fields)
     over = {"state": ":state", "finished_at": "clock_timestamp()"}
+    # A purge has forgotten its own attempt by now: that it ended counts all the same.
     return text(
         f"WITH gone AS (DELETE FROM job WHERE {which} RETURNING *), "  # noqa: S608  # the caller's constant, no input
-        "ended AS (UPDATE attempt SET ended_at = clock_timestamp(), outcome = :state FROM gone "
-        "WHERE attempt.job_id = gone.id AND ended_at IS NULL) "
+        "noted AS (UPDATE attempt SET ended_at = clock_timestamp(), outcome = :state FROM gone "
+        "WHERE attempt.job_id = gone.id AND ended_at IS NULL RETURNING attempt.job_id, attempt.ended_at), "
+        "ended AS (SELECT coalesce(noted.ended_at, clock_timestamp()) AS at, gone.kind, CAST(:state AS text) AS outcome "
+        "FROM gone LEFT JOIN noted ON noted.job_id = gone.id WHERE gone.state = 'running'), "
+        f"counted AS ({COUNT_ENDED}) "
         f"INSERT INTO job_history ({', '.join(columns)}) SELECT {', '.join(over.get(c, c) for c in columns)} FROM gone"
     )
 

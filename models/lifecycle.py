@@ -107,8 +107,8 @@ _CLAIM = Statement(
         INSERT INTO status_change (recording_id, at, status, why)
         SELECT id, updated_at, '{Status.PROCESSING}', '{Why.CLAIMED}' FROM begun
     ), noted AS (
-        INSERT INTO attempt (job_id, number, tenant_id, recording_id, kind, worker, started_at)
-        SELECT id, claims, tenant_id, recording_id, kind, worker, claimed_at FROM claimed
+        INSERT INTO attempt (job_id, number, tenant_id, recording_id, kind, worker, due_at, started_at)
+        SELECT id, claims, tenant_id, recording_id, kind, worker, due_at, claimed_at FROM claimed
     ), forgotten AS (
         DELETE FROM attempt USING claimed
         WHERE attempt.job_id = claimed.id AND attempt.number <= claimed.claims - {KEPT}

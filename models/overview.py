@@ -11,17 +11,18 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from models import breakers, processes, queues
+from models import breakers, conservation, processes, queues
 from models.breakers import Breaker
+from models.conservation import BrokenHour
 from models.db import Database
 from models.job import JobKind
 from models.lives import bounded
-from models.processes import Process, Role
+from models.processes import Process, Role, is_gone
 from models.queues import Queue
 
 
 class Seen(NamedTuple):
-    """One moment of the deck. Jobs that run, by their kind and by the name of the worker."""
+    """One moment of the deck. Jobs that run, by their kind and by the name of the worker; hours that do not add up, the latest first."""
 
     now: datetime
     queues: Sequence[Queue]
@@ -29,11 +30,16 @@ class Seen(NamedTuple):
     processes: Sequence[Process]
     running: Mapping[JobKind, int]
     running_by: Mapping[str, int]
+    broken: Sequence[BrokenHour]
 
     @property
     def workers(self) -> Sequence[Process]:
-        """The worker processes."""
+        """The worker processes, those that are gone included."""
         return [one for one in self.processes if one.role is Role.WORKER]
+
+    def present(self, role: Role) -> Sequence[Process]:
+        """The processes of a role that were heard of lately."""
+        return [one for one in self.processes if one.role is role and not is_gone(one, self.now)]
 
 
 class RunningJob(NamedTuple):
@@ -70,6 +76,7 @@ async def seen(db: Database) -> Seen:
             await processes.all_of(session),
             running,
             running_by,
+            await conservation.all_broken(session),
         )
 
 

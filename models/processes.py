@@ -117,3 +117,8 @@ async def forget_gone(db: Database) -> Sequence[tuple[Role, str]]:
     async with db.autocommit() as connection:
         rows = await connection.execute(gone, {"gone_s": GONE_S})
         return [(Role(role), name) for role, name in rows]
+
+
+def is_gone(process: Process, now: datetime) -> bool:
+    """Whether it has not been heard of for so long that it has ended."""
+    return (now - process.heartbeat_at).total_seconds() > GONE_S

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 import logs
 import settings
 from metrics import new_registry
-from models import deletion, ledger, lifecycle, processes, sweep
+from models import attempt_tally, deletion, ledger, lifecycle, processes, sweep
 from models.db import UnsafeServer, is_away
 from models.doorbell import Listener
 from models.heartbeat import Heartbeat
@@ -38,6 +38,7 @@ from workers.tools import Tools, check_start, open_tools
 BATCH = 200
 PAYLOAD_BATCH = 10
 POOL_SIZE = 4
+WINDOWS_S = 2.0
 BUSY_PAUSE_S = 0.04  # shorter, and each look would refill a window by a few messages only
 HISTORY_S = 30 * 86400
 CANCEL_AGAIN_S = 1.0
@@ -74,10 +75,12 @@ class Dispatcher:
             self._forget_sign_ins,
             self._prune,
             self._forget_processes,
+            self._gather_rates,
         )
         steps = [
             self._ring_when_due(),
             self._repeat(self._rescue, self._settings.poll_s),
+            self._repeat(self._ringer.tell_windows, WINDOWS_S),
             self._repeat(self._prober.probe, self._settings.poll_s),
             self._repeat(self._erase, self._settings.poll_s),
             self._repeat(self._act, self._settings.poll_s),
@@ -94,6 +97,7 @@ class Dispatcher:
                 for task in tasks:
                     task.cancel()
                 _, tasks = await asyncio.wait(tasks, timeout=CANCEL_AGAIN_S)
+            await self._ringer.close()
 
     async def _ring_when_due(self) -> None:
         while True:
@@ -177,6 +181,11 @@ class Dispatcher:
             async with self._tools.db.transaction() as session:
                 if await ledger.prune(session, older_s=HISTORY_S, limit=BATCH) < BATCH:
                     return
+
+    async def _gather_rates(self) -> None:
+        while await attempt_tally.gather(self._tools.db, limit=BATCH) == BATCH:
+            pass
+        await attempt_tally.prune(self._tools.db)
 
     @contextlib.contextmanager
     def _going_on(self, step: str) -> Iterator[None]:

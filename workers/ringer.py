@@ -8,10 +8,12 @@ import asyncio
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
-from models import turns
+from models import turns, windows
 from models.db import Database
+from models.doorbell import connect
 from models.job import JobKind, Priority
 from models.turns import NOBODY, Ready
+from models.windows import Windows
 from settings import Settings
 from workers.actors import message_for, redis_broker
 
@@ -31,6 +33,7 @@ class Ringer:
         self._db = db
         # Each look at a queue's size also takes back what workers that died had fetched from it.
         self._broker = redis_broker(settings.redis_url, [], maintenance_chance=ALWAYS)
+        self._redis = connect(settings.redis_url)
         self._last: dict[tuple[JobKind, Priority], UUID] = {}
 
     async def look(self) -> Sequence[Ready]:
@@ -41,7 +44,7 @@ class Ringer:
 
     async def ring(self, wanted: Ready) -> bool:
         """Fill this queue's window. True when jobs may be left that did not fit, or are at a limit."""
-        size: int = await asyncio.to_thread(self._broker.do_qsize, wanted.kind.value)
+        size = await asyncio.to_thread(self._size, wanted.kind)
         room = self._window(wanted.priority) - size
         if room <= 0:
             return True
@@ -55,6 +58,18 @@ class Ringer:
             await asyncio.to_thread(self._enqueue, wanted.kind, rung.jobs)
             self._rung(wanted.kind, len(rung.jobs))
         return rung.more
+
+    async def tell_windows(self) -> None:
+        """Say how full the windows are, to whoever asks."""
+        messages = {kind.value: await asyncio.to_thread(self._size, kind) for kind in JobKind}
+        await windows.tell(self._redis, Windows(self._settings.ring_window, messages))
+
+    async def close(self) -> None:
+        await self._redis.aclose()
+
+    def _size(self, kind: JobKind) -> int:
+        size: int = self._broker.do_qsize(kind.value)
+        return size
 
     def _window(self, priority: Priority) -> int:
         """Who is waited for comes behind what is in the queue already, so of what comes in bulk that is little."""

@@ -24,6 +24,7 @@ from app.commands.ops_options import (
     filter_of,
 )
 from app.commands.options import Json, RecordingId, Url
+from app.exits import REFUSED
 
 HELP = "Watch and steer the jobs of a deck. Needs a key with the scope operate."
 
@@ -32,16 +33,29 @@ Since = Annotated[float, typer.Option("--since", min=1, help="Of the last so man
 
 
 def overview(url: Url = None, api_key: OpsKey = None, as_json: Json = False) -> None:
-    """The queues at a glance, and what holds them back."""
+    """Whether all is well, what to do if not, and the queues at a glance."""
     with connect_ops(url, api_key) as client:
         seen = client.get("/overview")
     if as_json:
         terminal.write_json(seen)
         return
+    for line in ops_top.verdict_lines(seen):
+        terminal.print_line(line)
     columns = ("queue", "due", "scheduled", "running", "dead", "oldest", "")
     terminal.print_table(columns, map(ops_top.queue_cells, seen["queues"]))
-    for line in ops_top.held_back(seen):
-        terminal.print_line(line)
+
+
+def status(url: Url = None, api_key: OpsKey = None, as_json: Json = False) -> None:
+    """Whether all is well, and what to do if not. Exit status 1 if not."""
+    with connect_ops(url, api_key) as client:
+        seen = client.get("/overview")
+    if as_json:
+        terminal.write_json(seen["verdict"])
+    else:
+        for line in ops_top.verdict_lines(seen):
+            terminal.print_line(line)
+    if not seen["verdict"]["well"]:
+        raise typer.Exit(REFUSED)
 
 
 def jobs(
@@ -202,6 +216,7 @@ def _entry_cells(one: dict[str, Any]) -> tuple[object, ...]:
 
 COMMANDS = {
     "top": ops_top.command,
+    "status": status,
     "overview": overview,
     "jobs": jobs,
     "job": job,

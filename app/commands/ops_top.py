@@ -1,4 +1,4 @@
-"""`tapedeck ops top`: the queues, rates, failures and workers of a deck, live, in any terminal that knows ANSI."""
+"""`tapedeck ops top`: the verdict, queues, rates, failures and workers of a deck, live, in any terminal that knows ANSI."""
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -65,24 +65,20 @@ def frame(now: dict[str, Any], before: dict[str, Any] | None) -> RenderableType:
     head = (
         f"{describe.moment(seen['at'])}  {describe.plural(seen['workers'], 'worker')}  Redis {seen['redis']}"
     )
-    held = [terminal.safe(line) for line in held_back(seen)]
-    return Group(terminal.safe(head), *held, "", queues, "", failures, "", workers)
+    told = [terminal.safe(line) for line in verdict_lines(seen)]
+    return Group(*told, "", terminal.safe(head), "", queues, "", failures, "", workers)
 
 
-def held_back(seen: dict[str, Any]) -> Iterator[str]:
-    """What holds jobs back, a line each; and when they were counted, if that is some time ago."""
+def verdict_lines(seen: dict[str, Any]) -> Iterator[str]:
+    """Whether all is well; else what is wrong and what to do, a line each; and when jobs were counted, if that is some time ago."""
+    verdict = seen["verdict"]
+    if verdict["well"]:
+        yield verdict["summary"]
+    for trouble in verdict["troubles"]:
+        yield f"{trouble['severity']}: {trouble['what']} {trouble['do']}"
     at, counted_at = (datetime.fromisoformat(seen[name]) for name in ("at", "counted_at"))
     if (age := at - counted_at) > RECENT:
         yield f"there are many jobs: they were counted {describe.duration(age.total_seconds() * 1000)} ago"
-    if seen["redis"] == "away":
-        yield "Redis is away: nobody can be rung for; nothing is lost"
-    for breaker in seen["breakers"]:
-        if breaker["state"] != "closed":
-            yield f"{breaker['dependency']} {breaker['state']}: {breaker['reason'] or ''}"
-    if not seen["dispatchers"]:
-        yield "no dispatcher is there: nobody rings for jobs"
-    if not seen["workers"]:
-        yield "no worker is there"
 
 
 def queue_cells(queue: dict[str, Any]) -> tuple[object, ...]:

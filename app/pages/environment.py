@@ -3,6 +3,7 @@
 Everything is escaped; templates mark nothing as safe.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -60,6 +61,17 @@ def moment(at: str | None) -> str:
     return DASH if at is None else at[:19].replace("T", " ")
 
 
+def per_minute(rate: float) -> str:
+    """`0.2`, `12`, `1 234`."""
+    return f"{rate:.1f}" if 0 < rate < 10 else count(round(rate))
+
+
+def bars(values: Sequence[int], most: int) -> str:
+    """A path with a bar for each value in a field of `len(values)` by 20; the smallest that is not 0 can be seen."""
+    heights = [0 if not value else max(1, value * 20 / most) for value in values]
+    return "".join(f"M{n} 20v{-height:.3g}h.8v{height:.3g}z" for n, height in enumerate(heights) if height)
+
+
 def query(**given: Any) -> str:
     """A query string of what is not None, with its question mark; empty for nothing."""
     kept = {name: value for name, value in given.items() if value not in (None, "")}
@@ -82,6 +94,8 @@ def _made() -> Environment:
         "size": size,
         "since": since,
         "moment": moment,
+        "per_minute": per_minute,
+        "bars": bars,
     }
     made.globals |= {"asset": address_of, "query": query}
     made.globals["parts"] = made.get_template(

@@ -1,23 +1,96 @@
-"""`/ops`: whether accepted recordings get through, and if not, why."""
+"""`/ops`: whether accepted recordings get through, and if not, what is wrong and what to do."""
 
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
+import msgspec
 from litestar import Response, get
 
-from app.ops import overview_document
+from app.documents import timestamp
+from app.ops import NOTHING, affordable
+from app.ops_answers import overview_of, process_of, sums_of
+from app.ops_rates import rates_of
 from app.pages.page import Page, PageRequest, show
-from app.services import services_of
+from app.services import Services, services_of
+from app.sight import sight_of
+from app.verdict import verdict
+from models import conservation
+from models.conservation import HOUR, HourSums
+from models.overview import RunningJob, running_jobs
+
+HOURS = 24
+RUNNING_MAX = 200
+LISTED_MAX = 60  # processes on this page
 
 
 @get("/", include_in_schema=False)
 async def overview(request: PageRequest) -> Response[Any]:
     """The deck at a glance."""
+    return await show(request, lambda: _look(services_of(request)))
 
-    async def look() -> Page:
-        return Page("overview.html", "Overview", {"seen": await overview_document(services_of(request))})
 
-    return await show(request, look)
+async def _look(services: Services) -> Page:
+    async with affordable(NOTHING):
+        sight, hours, running = await asyncio.gather(
+            sight_of(services),
+            conservation.conservation(services.db, HOURS),
+            running_jobs(services.db, limit=RUNNING_MAX),
+        )
+    told = verdict(sight)
+    values: dict[str, Any] = {"verdict": told, "severity": _severity(told.troubles)}
+    if sight.seen is not None:
+        now = sight.seen.now
+        values |= {
+            "now": timestamp(now),
+            "seen_at": now,
+            "seen": overview_of(sight.seen, sight.counted, sight) if sight.counted else None,
+            "rates": {queue.kind: queue for queue in rates_of(sight.rates).queues} if sight.rates else {},
+            "processes": [
+                process_of(one, now, sight.seen.running_by.get(one.name, 0))
+                for one in sight.seen.processes[:LISTED_MAX]
+            ],
+            "more_processes": max(0, len(sight.seen.processes) - LISTED_MAX),
+            "running": _by_worker(running),
+            "day": _sum(hours),
+            "hours": [sums_of(one) for one in hours],
+            "chart": _chart(hours, now),
+        }
+    return Page("overview.html", "Overview", values)
+
+
+def _severity(troubles: Sequence[Any]) -> str:
+    return "well" if not troubles else troubles[0].severity.name.lower()
+
+
+def _by_worker(jobs: Sequence[RunningJob]) -> dict[str, list[RunningJob]]:
+    found = defaultdict(list)
+    for job in jobs:
+        found[job.worker].append(job)
+    return dict(found)
+
+
+def _sum(hours: Sequence[HourSums]) -> dict[str, int]:
+    names = ("accepted", "ready", "failed", "in_progress", "deleted", "missing")
+    return {name: sum(getattr(one, name) for one in hours) for name in names}
+
+
+def _chart(hours: Sequence[HourSums], now: datetime) -> str:
+    """What `data-chart` takes: an hour without recordings is one with none."""
+    known = {one.hour: one for one in hours}
+    last = now.replace(minute=0, second=0, microsecond=0)
+    shown = [last - n * HOUR for n in reversed(range(HOURS))]
+    series = [
+        {
+            "label": name,
+            "colour": colour,
+            "values": [getattr(known[hour], name) if hour in known else 0 for hour in shown],
+        }
+        for name, colour in (("accepted", "accent"), ("failed", "bad"))
+    ]
+    return msgspec.json.encode({"x": [int(hour.timestamp()) for hour in shown], "series": series}).decode()
 
 
 HANDLERS = (overview,)
-"""For the router of `/ops`."""

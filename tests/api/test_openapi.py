@@ -274,6 +274,7 @@ async def test_every_operation_is_there(document: dict[str, Any]) -> None:
         "GET /api/v1/ops/workers",
         "GET /api/v1/ops/processes",
         "GET /api/v1/ops/conservation",
+        "GET /api/v1/ops/rates",
         "POST /api/v1/ops/workers/{worker_id}/drain",
         "POST /api/v1/ops/refill",
         "POST /api/save-replay",

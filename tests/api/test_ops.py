@@ -45,6 +45,7 @@ PATHS = (
     f"POST /workers/{UUID(int=1)}/drain",
     "POST /refill",
     "GET /conservation",
+    "GET /rates",
 )
 
 
@@ -83,6 +84,7 @@ async def test_all_is_as_the_openapi_document_says(
     answers = [preview, begun, await ops.get(begun.headers["Location"])]
     for method, path in (
         ("GET", "/overview"),
+        ("GET", "/rates"),
         ("GET", "/jobs"),
         ("GET", f"/jobs/{id_}"),
         ("GET", f"/recordings/{recording_id}"),
