@@ -232,6 +232,17 @@ CONSERVATION: dict[str, Any] = {
             "missing": 0,
         }
     ],
+    "days": [
+        {
+            "day": "2026-05-04",
+            "accepted": 20110,
+            "ready": 20060,
+            "failed": 21,
+            "in_progress": 12,
+            "deleted": 17,
+            "missing": 0,
+        }
+    ],
     "broken": [],
 }
 _WINDOW: dict[str, Any] = {

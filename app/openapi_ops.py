@@ -105,7 +105,7 @@ PROCESSES = operation(
 )
 CONSERVATION = operation(
     "Check that no recording is missing",
-    description="The sums of the latest hours.",
+    description="The sums of the latest hours and days.",
     headers=HEADERS,
     content={JSON: shown(conserved=examples.CONSERVATION)},
 )

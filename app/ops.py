@@ -18,6 +18,7 @@ from app.errors import ApiError, Code
 from app.ops_answers import (
     attempt_of,
     broken_of,
+    day_of,
     group_of,
     job_of,
     life_of,
@@ -201,17 +202,18 @@ async def list_workers(request: ApiRequest) -> Response[WorkerList]:
     "/conservation",
     guards=OPERATORS,
     operation_class=openapi_ops.CONSERVATION,
-    responses=openapi.problems(Code.VALIDATION_ERROR),
+    responses=openapi.problems(Code.VALIDATION_ERROR, Code.TOO_COSTLY),
 )
 async def read_conservation(
     request: ApiRequest,
     hours: Annotated[int, QueryParameter(ge=1, le=168, description="How many, the current one first.")] = 24,
+    days: Annotated[int, QueryParameter(ge=1, le=31, description="As many days (UTC), today first.")] = 7,
 ) -> Response[Conservation]:
-    """Whether every recording that was accepted is somewhere, hour by hour; and the hours in which one is not."""
-    db = services_of(request).db
-    sums = [sums_of(one) for one in await conservation.conservation(db, hours)]
-    broken = [broken_of(one) for one in await conservation.broken_hours(db)]
-    return Response(Conservation(sums, broken), headers=NO_STORE)
+    """Whether every recording that was accepted is somewhere, by hours and by days; and the hours in which one is not."""
+    async with affordable("fewer days"):
+        found = await conservation.conservation(services_of(request).db, hours=hours, days=days)
+    sums = [sums_of(one) for one in found.hours], [day_of(one) for one in found.days]
+    return Response(Conservation(*sums, [broken_of(one) for one in found.broken]), headers=NO_STORE)
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from app.ops_documents import (
     AttemptDocument,
     AuditDocument,
     BrokenHourDocument,
+    DayDocument,
     FailureGroup,
     HourDocument,
     JobDocument,
@@ -27,7 +28,7 @@ from app.sight import Sight
 from app.verdict import verdict
 from models.action import Action, AuditEntry
 from models.attempt import Attempt
-from models.conservation import BrokenHour, HourSums
+from models.conservation import COUNTS, BrokenHour, Sums
 from models.figures import Figures
 from models.filters import COUNTED_MAX, Preview
 from models.job import JobFields, JobState
@@ -155,10 +156,16 @@ def audit_of(entry: AuditEntry) -> AuditDocument:
     return AuditDocument(at=timestamp(entry.at), **{name: getattr(entry, name) for name in names})
 
 
-def sums_of(sums: HourSums) -> HourDocument:
+def sums_of(sums: Sums) -> HourDocument:
     """An hour."""
-    names = ("accepted", "ready", "failed", "in_progress", "deleted", "missing")
-    return HourDocument(hour=timestamp(sums.hour), **{name: getattr(sums, name) for name in names})
+    counts = {name: getattr(sums, name) for name in COUNTS}
+    return HourDocument(hour=timestamp(sums.since), missing=sums.missing, **counts)
+
+
+def day_of(sums: Sums) -> DayDocument:
+    """A day."""
+    counts = {name: getattr(sums, name) for name in COUNTS}
+    return DayDocument(day=f"{sums.since:%Y-%m-%d}", missing=sums.missing, **counts)
 
 
 def broken_of(broken: BrokenHour) -> BrokenHourDocument:

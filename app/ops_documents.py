@@ -227,6 +227,18 @@ class HourDocument(msgspec.Struct):
     missing: int
 
 
+class DayDocument(msgspec.Struct):
+    """The same of a UTC day."""
+
+    day: str
+    accepted: int
+    ready: int
+    failed: int
+    in_progress: int
+    deleted: int
+    missing: int
+
+
 class BrokenHourDocument(msgspec.Struct):
     """An hour that did not add up when it was looked at last, and some of the recordings that are nowhere."""
 
@@ -237,9 +249,10 @@ class BrokenHourDocument(msgspec.Struct):
 
 
 class Conservation(msgspec.Struct):
-    """Hours in which something was accepted, the latest first; and all those that do not add up."""
+    """Hours and days in which something was accepted, the latest first; and all hours that do not add up."""
 
     hours: list[HourDocument]
+    days: list[DayDocument]
     broken: list[BrokenHourDocument]
 
 

@@ -29,21 +29,26 @@ class Sight:
 
 
 async def sight_of(services: Services) -> Sight:
-    """Look. Raises TooCostly."""
-    answers, seen, redis = await asyncio.gather(
-        services.readiness.recent(), _seen(services), state_of(services.redis)
-    )
-    if seen is None:
-        counted, rates = None, None
-    else:
+    """Look. What does not answer is not asked for more. Raises TooCostly."""
+    answers = await services.readiness.recent()
+    seen, redis = await asyncio.gather(_seen(services, answers), _redis(services, answers))
+    counted, rates = None, None
+    if seen is not None:
         counted, rates = await asyncio.gather(services.figures.present(), services.throughput.present())
-    return Sight(answers, seen, counted, rates, redis, services.pending.size, services.pending.cap)
+    pending = services.pending
+    return Sight(answers, seen, counted, rates, redis, pending.size, pending.cap)
 
 
-async def _seen(services: Services) -> Seen | None:
+async def _seen(services: Services, answers: Mapping[str, Answer]) -> Seen | None:
+    if answers["database"].state == "away":
+        return None
     try:
         return await overview.seen(services.db)
     except Exception as error:
         if is_away(error):
             return None
         raise
+
+
+async def _redis(services: Services, answers: Mapping[str, Answer]) -> RedisState | None:
+    return None if answers["redis"].state == "away" else await state_of(services.redis)

@@ -1,4 +1,5 @@
-"""What operators' answers cost when a million jobs are due: at most three times what they cost when a thousand are.
+"""What operators' answers cost when a million jobs are due: at most three times what they cost when a thousand are; and what
+conservation and rates cost, which count what there is, when that is much.
 
 Both decks have a web process, which is asked over HTTP; beside what is due, a hundred jobs are dead, older than the others, and
 as many wait for a retry. The statements' plans, as Postgres makes them for a million, must read no jobs from end to end.
@@ -31,6 +32,15 @@ from tests.servers import Addresses
 FEW, MANY = 1000, 1_000_000
 MOST = 3
 ASKED = 20  # times in a repetition
+A_DAY = 200_000  # recordings accepted in it
+DAYS = 5
+ENDED_AN_HOUR = 1_000_000  # attempts
+AT_MOST_MS = 1000
+COUNTED: Mapping[str, Mapping[str, Any]] = {
+    "conservation of a busy day": {"hours": 24, "days": 1},
+    "conservation of busy days": {"hours": 24, "days": 31},
+    "rates of a busy hour": {},
+}
 ROOT = "/api/v1/ops"
 FINGERPRINT = "0123456789abcdef"
 
@@ -49,6 +59,28 @@ FAIL = """
     )
     INSERT INTO attempt (job_id, number, tenant_id, recording_id, kind, started_at, ended_at, outcome, error_code, fingerprint)
     SELECT id, 1, tenant_id, recording_id, kind, now(), now(), 'bad_input', error_code, $3 FROM failed
+"""
+ACCEPT = """
+    INSERT INTO recording (id, tenant_id, project_id, user_id, source, status, started_at, has_video, has_audio,
+                           navigations, warnings, masked, summary, created_at)
+    SELECT uuidv7(), tenant.id, project.id, user_account.id, 'upload', 'ready', now(), false, false, '[]', '[]', '{}',
+           jsonb_build_object('pages', repeat(md5(number::text), 30)), now() - number * interval '1 day' / $1
+    FROM tenant, project, user_account, generate_series(1, $1::bigint * $2) AS number
+    WHERE project.tenant_id = tenant.id AND user_account.tenant_id = tenant.id
+"""
+TALLY = """
+    INSERT INTO accepted_tally (hour, tenant_id, shard, accepted)
+    SELECT date_trunc('hour', created_at, 'UTC'), tenant_id, 0, count(*) FROM recording GROUP BY 1, 2
+"""
+END = """
+    WITH ended AS (
+        INSERT INTO attempt (job_id, number, tenant_id, recording_id, kind, due_at, started_at, ended_at, outcome)
+        SELECT uuidv7(), 1, uuidv7(), uuidv7(), 'process', at - interval '9 ms', at - interval '5 ms', at, 'done'
+        FROM (SELECT now() - number * interval '1 hour' / $1 AS at FROM generate_series(1, $1::bigint) AS number) AS hour
+        RETURNING ended_at, kind, outcome
+    )
+    INSERT INTO attempt_tally (minute, kind, outcome, shard, attempts)
+    SELECT date_trunc('minute', ended_at, 'UTC'), kind, outcome, 0, count(*) FROM ended GROUP BY 1, 2, 3
 """
 
 
@@ -72,6 +104,32 @@ async def benchmark(options: Options) -> AsyncIterator[Comparison]:
                         targets=[Target("time", f"{FEW:,} due", at_least=1 / MOST)],
                         rounds=3,
                     )
+        async for comparison in _counted(servers, shrink=100 if options.quick else 1):
+            yield comparison
+
+
+async def _counted(servers: Addresses, *, shrink: int) -> AsyncIterator[Comparison]:
+    """What is counted for who asks, when there is much of it: recordings of a day, and of five; attempts of an hour."""
+    async with (
+        running_deck(servers, "web", database="ops_counted") as deck,
+        _client(deck, deck.keys.operator_key) as ops,
+    ):
+        connection = await asyncpg.connect(deck.database_url)
+        await connection.execute(ACCEPT, A_DAY // shrink, DAYS, timeout=600)
+        await connection.execute(TALLY)
+        await connection.execute(END, ENDED_AN_HOUR // shrink, timeout=600)
+        await connection.execute("VACUUM ANALYZE")
+        await connection.close()
+        asked = Asked(ops, UUID(int=1), "", "")
+        for name, values in COUNTED.items():
+            asked.questions[name] = (f"{ROOT}/{name.partition(' ')[0]}", values)
+            yield Comparison(
+                name,
+                [Measure("time", "ms", higher_is_better=False)],
+                [Contender("Tapedeck", Role.OURS, partial(asked.ask, name))],
+                targets=[Target("time", at_most=AT_MOST_MS)],
+                rounds=3,
+            )
 
 
 class Asked:
@@ -81,7 +139,7 @@ class Asked:
         self._client = client
         jobs = f"{ROOT}/jobs"
         dry = {"dry_run": True}
-        self.questions: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+        self.questions: dict[str, tuple[str, Mapping[str, Any]]] = {
             "overview": (f"{ROOT}/overview", {}),
             "jobs": (jobs, {}),
             **{f"jobs: {state}": (jobs, {"state": state.value}) for state in Wanted},
@@ -100,7 +158,7 @@ class Asked:
             "jobs: age": (jobs, {"older_than_s": 43200}),
             "job": (f"{jobs}/{job}", {}),
             "life": (f"{ROOT}/recordings/{recording}", {}),
-            **{each: (f"{ROOT}/{each}", {}) for each in ("failures", "workers", "actions", "audit")},
+            **{each: (f"{ROOT}/{each}", {}) for each in ("failures", "workers", "actions", "audit", "rates")},
             "conservation": (f"{ROOT}/conservation", {}),
             "retry: dead": ("", {"verb": "retry", "filter": {"state": "dead"}, **dry}),
             "retry: kind": ("", {"verb": "retry", "filter": {"kind": "process"}, **dry}),

@@ -11,6 +11,8 @@ is an alarm: a BrokenHour, which names the recordings as far as anything still t
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ARRAY, BigInteger, Uuid, delete, func, select, text
@@ -22,10 +24,13 @@ from models import shards
 from models.db import Database
 from models.ids import CLOCKS_DIFFER, first_id
 from models.job import JobKind, JobState
+from models.lives import bounded
 from models.recording import Status
 from models.shards import gathering
 
 HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+COUNTS = ("accepted", "ready", "failed", "in_progress", "deleted")
 NAMED = 20  # recordings of an hour: enough to see what they have in common
 
 
@@ -62,10 +67,10 @@ COUNT_ACCEPTED = """
 
 
 @dataclass(frozen=True)
-class HourSums:
-    """Where the recordings are that were accepted in an hour. `deleted` ones are purged, or will be."""
+class Sums:
+    """Where the recordings are that were accepted in the hour, or the UTC day, from `since` on. `deleted` ones are purged, or will be."""
 
-    hour: datetime
+    since: datetime
     accepted: int
     ready: int
     failed: int
@@ -74,9 +79,19 @@ class HourSums:
 
     @property
     def missing(self) -> int:
-        """0 when the hour adds up."""
+        """0 when it adds up."""
         return self.accepted - self.ready - self.failed - self.in_progress - self.deleted
 
+
+class Conserved(NamedTuple):
+    """Hours and days, and the hours that did not add up when they were looked at last: the latest first."""
+
+    hours: Sequence[Sums]
+    days: Sequence[Sums]
+    broken: Sequence[BrokenHour]
+
+
+_THIS_HOUR = select(func.date_trunc("hour", func.now(), "UTC"))
 
 _SUMS = text(
     f"""
@@ -144,11 +159,22 @@ _GATHER = gathering(
 )
 
 
-async def conservation(db: Database, hours: int) -> Sequence[HourSums]:
-    """The sums of the current hour and of the `hours` - 1 before it, the latest first; only of hours with recordings."""
-    async with db.reading() as session:
-        now = (await session.execute(select(func.date_trunc("hour", func.now(), "UTC")))).scalar_one()
-        return await _sums(session, now - (hours - 1) * HOUR, now + HOUR)
+async def conservation(db: Database, *, hours: int, days: int) -> Conserved:
+    """The sums of the current hour and of the `hours` - 1 before it, and of as many days; only of those with recordings.
+
+    Raises TooCostly.
+    """
+    async with bounded(db) as session:
+        now = (await session.execute(_THIS_HOUR)).scalar_one()
+        first_hour = now - (hours - 1) * HOUR
+        first_day = now.replace(hour=0) - (days - 1) * DAY
+        sums = await _sums(session, min(first_hour, first_day), now + HOUR)
+        of_days = [one for one in sums if one.since >= first_day]
+        return Conserved(
+            [one for one in sums if one.since >= first_hour],
+            [_added(list(of)) for _, of in groupby(of_days, lambda one: one.since.date())],
+            await all_broken(session),
+        )
 
 
 async def oldest_hour(db: Database) -> datetime | None:
@@ -165,7 +191,7 @@ async def check(db: Database, since: datetime, until: datetime, *, limit_s: floa
     `models.db.is_away` knows.
     """
     async with db.bulk(limit_s) as (session, _):
-        broken = {sums.hour: sums.missing for sums in await _sums(session, since, until) if sums.missing}
+        broken = {sums.since: sums.missing for sums in await _sums(session, since, until) if sums.missing}
         at_this_time = col(BrokenHour.hour) >= since, col(BrokenHour.hour) < until
         known = {
             one.hour: one
@@ -206,9 +232,15 @@ async def gather(db: Database, *, limit: int) -> int:
     return await shards.gather(db, _GATHER, limit=limit)
 
 
-async def _sums(session: AsyncSession, since: datetime, until: datetime) -> list[HourSums]:
+async def _sums(session: AsyncSession, since: datetime, until: datetime) -> list[Sums]:
     rows = await session.execute(_SUMS, {"since": since, "until": until})
-    return [HourSums(*row) for row in rows]
+    return [Sums(*row) for row in rows]
+
+
+def _added(sums: Sequence[Sums]) -> Sums:
+    """Those of a day, from those of its hours."""
+    counts = (sum(getattr(one, name) for one in sums) for name in COUNTS)
+    return Sums(sums[0].since.replace(hour=0), *counts)
 
 
 async def _name(session: AsyncSession, hour: datetime, missing: int) -> list[UUID]:

@@ -29,6 +29,7 @@ from app.exits import REFUSED
 HELP = "Watch and steer the jobs of a deck. Needs a key with the scope operate."
 
 JobId = Annotated[UUID, typer.Argument(metavar="ID", help="The job.")]
+Days = Annotated[int | None, typer.Option("--days", min=1, max=31, help="By days (UTC), so many.")]
 Since = Annotated[float, typer.Option("--since", min=1, help="Of the last so many seconds.")]
 
 
@@ -162,12 +163,13 @@ def processes(url: Url = None, api_key: OpsKey = None, as_json: Json = False) ->
     terminal.print_rows(read["processes"], as_json, columns, _process_cells)
 
 
-def conservation(url: Url = None, api_key: OpsKey = None, as_json: Json = False) -> None:
-    """Whether every recording that was accepted is somewhere, hour by hour."""
+def conservation(days: Days = None, url: Url = None, api_key: OpsKey = None, as_json: Json = False) -> None:
+    """Whether every recording that was accepted is somewhere, hour by hour, or day by day."""
     with connect_ops(url, api_key) as client:
-        read = client.get("/conservation")
-    columns = ("hour", "accepted", "ready", "failed", "in_progress", "deleted", "missing")
-    terminal.print_rows(read["hours"], as_json, columns, lambda hour: [str(hour[name]) for name in columns])
+        read = client.get("/conservation", {"days": days or 1})
+    what = "day" if days else "hour"
+    columns = (what, "accepted", "ready", "failed", "in_progress", "deleted", "missing")
+    terminal.print_rows(read[f"{what}s"], as_json, columns, lambda one: [str(one[name]) for name in columns])
     for one in [] if as_json else read["broken"]:
         some = ", ".join(one["recordings"]) or "none can be named"
         terminal.say(f"{one['hour']} does not add up: {one['missing']} missing; {some}")

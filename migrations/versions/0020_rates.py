@@ -1,4 +1,4 @@
-"""rates: how many attempts ended in each minute, and since when each one's job had been due"""
+"""rates: how many attempts ended in each minute, and since when each one's job had been due; conservation by an index that covers it"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -28,9 +28,15 @@ def upgrade() -> None:
         "ALTER TABLE attempt_tally SET (fillfactor = 20, autovacuum_vacuum_scale_factor = 0, "
         "autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0)"
     )
+    op.drop_index("ix_recording_created_at", "recording")
+    op.create_index(
+        "ix_recording_created_at", "recording", ["created_at"], postgresql_include=["status", "deleted_at"]
+    )
 
 
 def downgrade() -> None:
+    op.drop_index("ix_recording_created_at", "recording")
+    op.create_index("ix_recording_created_at", "recording", ["created_at"])
     op.drop_table("attempt_tally")
     op.drop_index("ix_attempt_ended", "attempt")
     op.drop_column("attempt", "due_at")

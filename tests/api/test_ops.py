@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from app import gatherer
-from models import deletion, lives
+from models import conservation, deletion, lives
 from models.conservation import BrokenHour
 from models.db import Database
 from models.job import JobKind
@@ -227,6 +227,18 @@ async def test_what_takes_too_long_says_which_filter_to_add(
     assert "since_s" in answer.json()["detail"]
 
 
+async def test_counting_recordings_may_take_too_long(
+    ops: httpx.AsyncClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        conservation, "_SUMS", lives.text("SELECT pg_sleep(60) WHERE CAST(:since AS timestamptz) < :until")
+    )
+    monkeypatch.setattr(lives.bounded.__wrapped__, "__defaults__", (0.05,))
+    answer = await ops.get(f"{OPS}/conservation")
+    assert (answer.status_code, answer.json()["code"]) == (422, "too_costly")
+    assert "fewer days" in answer.json()["detail"]
+
+
 async def test_hostile_text_is_data(ops: httpx.AsyncClient, hand: Deckhand, database: Database) -> None:
     (recording_id,) = await dead(database, hand, 1, hostile())
     answer = await ops.get(f"{OPS}/jobs/{await job_id(database, recording_id)}")
@@ -280,6 +292,10 @@ async def test_conservation(
     answer = await ops.get(f"{OPS}/conservation")
     (hour,) = answer.json()["hours"]
     assert {name: hour[name] for name in sums} == sums
+    (day,) = answer.json()["days"]
+    assert {name: day[name] for name in sums} == sums
+    assert day["day"] == hour["hour"][:10]
+    assert (await ops.get(f"{OPS}/conservation", params={"days": 32})).status_code == 400
     assert answer.json()["broken"] == []
     async with database.transaction() as session:
         gone = {"missing": 1, "recordings": [ids[2]]}

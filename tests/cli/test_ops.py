@@ -81,6 +81,7 @@ async def test_queues_are_paused_and_seen(ops: Tapedeck) -> None:
     assert told.status == (0 if told.json["well"] else 1)
     assert told.json["summary"] in (await ops("ops", "status")).out.decode() or not told.json["well"]
     assert (await ops("ops", "conservation", "--json")).status == 0
+    assert (await ops("ops", "conservation", "--days", "2")).status == 0
 
 
 async def test_it_takes_operate_and_says_which_jobs(shelf: Shelf, ops: Tapedeck) -> None:

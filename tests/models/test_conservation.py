@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from models import conservation, deletion, ledger, lifecycle
 from models.accept import Idempotency, SessionIsOpen
-from models.conservation import HOUR, BrokenHour, HourSums
+from models.conservation import COUNTS, DAY, HOUR, BrokenHour, Sums
 from models.db import Database
 from models.job import JobKind
 from models.recording import Source
@@ -54,16 +54,13 @@ async def make_older(db: Database) -> None:
 
 async def sums(db: Database) -> tuple[int, ...]:
     """Accepted, ready, failed, in progress, deleted."""
-    hours = await conservation.conservation(db, 24)
+    hours = (await conservation.conservation(db, hours=24, days=1)).hours
     assert [one.missing for one in hours] == [0] * len(hours)
     return total(hours)
 
 
-def total(hours: Sequence[HourSums]) -> tuple[int, ...]:
-    return tuple(
-        sum(getattr(one, name) for one in hours)
-        for name in ("accepted", "ready", "failed", "in_progress", "deleted")
-    )
+def total(hours: Sequence[Sums]) -> tuple[int, ...]:
+    return tuple(sum(getattr(one, name) for one in hours) for name in COUNTS)
 
 
 async def check(db: Database) -> Sequence[BrokenHour]:
@@ -133,14 +130,14 @@ async def test_a_recording_that_vanished_is_named(database: Database, hand: Deck
     await process(database, lost)
     await deletion.delete_recording(database, hand.tenant_id, kept)
     await purge(database, kept)
-    (found,) = await conservation.conservation(database, 2)
+    (found,) = (await conservation.conservation(database, hours=2, days=1)).hours
     await execute(
         database,
         *(f"DELETE FROM {table} WHERE recording_id = '{lost}'" for table in ("payload", "tape", "batch")),
     )
     await execute(database, f"DELETE FROM recording WHERE id = '{lost}'")
     (broken,) = await check(database)
-    assert (broken.hour, broken.missing, broken.recordings) == (found.hour, 1, [lost])
+    assert (broken.hour, broken.missing, broken.recordings) == (found.since, 1, [lost])
     assert await check(database) == []  # it is known
     assert [one.recordings for one in await conservation.broken_hours(database)] == [[lost]]
 
@@ -160,3 +157,23 @@ async def test_a_recording_that_was_never_accepted_is_named(database: Database, 
     await execute(database, f"DELETE FROM recording WHERE id = '{strange}'")
     assert await check(database) == []
     assert await conservation.broken_hours(database) == []  # the hour adds up again
+
+
+async def test_days_are_the_sums_of_their_hours(database: Database, hand: Deckhand) -> None:
+    for _ in range(4):
+        await process(database, await accepted(database, hand))
+        await fail(database, await accepted(database, hand))
+        await make_older(database)  # by five hours each time
+    await execute(
+        database,
+        "INSERT INTO accepted_tally SELECT hour - interval '30 days', tenant_id, 0, 2 FROM accepted_tally",
+    )
+    found = await conservation.conservation(database, hours=168, days=31)
+    assert total(found.hours) == (8, 4, 4, 0, 0)
+    assert total(found.days)[1:] == (4, 4, 0, 0)
+    whole = [day for day in found.days if not day.missing]
+    assert [day.since for day in whole] == sorted({day.since for day in whole}, reverse=True)
+    for day in whole:
+        of_it = [hour for hour in found.hours if day.since <= hour.since < day.since + DAY]
+        assert total([day]) == total(of_it)
+        assert (day.since.hour, day.since.tzinfo) == (0, UTC)
