@@ -111,6 +111,7 @@ class Settings(BaseSettings):
         20480 * MIB, gt=0, description="payload that waits in Postgres; beyond it nothing more is let in"
     )
     failed_payload_days: float = Field(30, ge=0)
+    audit_days: float = Field(365, gt=0, description="what operators did is kept for so long")
     lease_s: float = Field(60, ge=1)
     max_attempts: int = Field(5, ge=1)
     max_losses: int = Field(5, ge=1)

@@ -149,6 +149,7 @@ FAILURES = {
     ]
 }
 ORDER = {"verb": "retry", "filter": {"state": "dead", "fingerprint": FINGERPRINT}}
+LIMITS = {"running_max": 8, "tenant_running_max": 2}
 ACTION: dict[str, Any] = {
     "id": ACTION_ID,
     "who": "kim@example.com (Operations)",

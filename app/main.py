@@ -27,6 +27,7 @@ from app import (
     ops,
     ops_actions,
     ops_processes,
+    ops_queues,
     ops_rates,
     playback,
     recordings,
@@ -148,7 +149,13 @@ def create_app(settings: Settings, traces: Traces | None = None) -> Web:
     )
     operating = Router(
         ops.PATH,
-        route_handlers=[*ops.HANDLERS, *ops_actions.HANDLERS, *ops_processes.HANDLERS, *ops_rates.HANDLERS],
+        route_handlers=[
+            *ops.HANDLERS,
+            *ops_actions.HANDLERS,
+            *ops_queues.HANDLERS,
+            *ops_processes.HANDLERS,
+            *ops_rates.HANDLERS,
+        ],
         tags=["Operators"],
         security=openapi.SECURITY,
     )

@@ -54,6 +54,18 @@ FILTER = Schema(
         ),
     },
 )
+RUNNING_MAX = 1_000_000
+
+
+def _most(description: str) -> Schema:
+    return Schema(
+        type=[OpenAPIType.INTEGER, OpenAPIType.NULL],
+        minimum=0,
+        maximum=RUNNING_MAX,
+        description=description,
+    )
+
+
 ORDER = Schema(
     type=OpenAPIType.OBJECT,
     required=["verb", "filter"],
@@ -61,6 +73,17 @@ ORDER = Schema(
         "verb": Schema(type=OpenAPIType.STRING, enum=[one.value for one in Verb]),
         "filter": FILTER,
         "dry_run": flag("Only say what it would be about."),
+    },
+)
+
+LIMITS = Schema(
+    type=OpenAPIType.OBJECT,
+    description="One of these, or both. What is absent stays as it is; null: the deck's setting; 0: no limit.",
+    min_properties=1,
+    additional_properties=False,
+    properties={
+        "running_max": _most("Jobs of this kind that run at once."),
+        "tenant_running_max": _most("Jobs of one tenant and this kind that run at once."),
     },
 )
 
@@ -149,9 +172,13 @@ AUDIT = operation(
 )
 
 
-def _change(summary: str, description: str) -> type:
+def _change(summary: str, description: str, body: RequestBody | None = None) -> type:
     return operation(
-        summary, description=description, headers=HEADERS, content={JSON: shown(changed=examples.CHANGED)}
+        summary,
+        description=description,
+        headers=HEADERS,
+        content={JSON: shown(changed=examples.CHANGED)},
+        body=body,
     )
 
 
@@ -160,4 +187,10 @@ DISCARD = _change("Discard a job", "It is over; its recording fails, if it was o
 PAUSE = _change("Pause a queue", "It is paused.")
 RESUME = _change("Resume a queue", "It goes on.")
 DRAIN = _change("Drain a worker", "It begins no more jobs.")
+UNDRAIN = _change("Resume a worker", "It begins jobs again.")
+LIMIT = _change(
+    "Limit a queue",
+    "From now on no more jobs of it begin while so many run.",
+    RequestBody(required=True, content={JSON: shown(LIMITS, limits=examples.LIMITS)}),
+)
 REFILL = _change("Refill Redis", "So many jobs are rung for again.")

@@ -11,6 +11,7 @@ from models.action import Action, Verb
 from models.filters import JobFilter, Preview
 from models.job import JobKind
 from models.processes import Role
+from models.queues import Limits
 
 
 async def act(services: Services, caller: Caller, job_id: UUID, verb: Verb) -> None:
@@ -60,14 +61,25 @@ async def switch(services: Services, caller: Caller, name: str, *, paused: bool)
     return changed
 
 
-async def drain(services: Services, caller: Caller, worker_id: UUID) -> bool:
-    """Have a worker process begin no more jobs. False when it was told before. Raises ApiError."""
+async def limit(services: Services, caller: Caller, kind: JobKind, limits: Limits) -> bool:
+    """Say how many jobs of a kind may run at once. False when it was so already."""
+    async with services.db.transaction() as session:
+        by = await action.who(session, caller.user_id, caller.api_key_id)
+        if changed := await queues.limit(session, kind, **limits):
+            action.audit(session, by, "limit", f"queue {kind.value}", **limits)
+    services.doorbell.ring()
+    return changed
+
+
+async def drain(services: Services, caller: Caller, worker_id: UUID, *, drains: bool) -> bool:
+    """Have a worker process begin no more jobs, or again. False when it was told before. Raises ApiError."""
     async with services.db.transaction() as session:
         by = await action.who(session, caller.user_id, caller.api_key_id)
         if worker_id not in {one.id for one in await processes.all_of(session, Role.WORKER)}:
             raise ApiError(Code.NOT_FOUND, "There is no such worker.")
-        if changed := await processes.drain(session, worker_id, by):
-            action.audit(session, by, "drain", f"worker {worker_id}")
+        asked = processes.drain(session, worker_id, by) if drains else processes.resume(session, worker_id)
+        if changed := await asked:
+            action.audit(session, by, "drain" if drains else "resume", f"worker {worker_id}")
     return changed
 
 

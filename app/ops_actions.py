@@ -142,30 +142,6 @@ async def read_audit(request: ApiRequest, limit: Limit = 25, cursor: Cursor = No
 
 
 @post(
-    "/queues/{kind:str}/pause",
-    status_code=200,
-    guards=OPERATORS,
-    operation_class=openapi_ops.PAUSE,
-    responses=openapi.problems(Code.NOT_FOUND),
-)
-async def pause_queue(request: ApiRequest, kind: FromPath[str]) -> Response[Changed]:
-    """Begin no more jobs of a kind; those that run go on, and what comes waits."""
-    return _changed(await operating.switch(services_of(request), request.auth, kind, paused=True))
-
-
-@post(
-    "/queues/{kind:str}/resume",
-    status_code=200,
-    guards=OPERATORS,
-    operation_class=openapi_ops.RESUME,
-    responses=openapi.problems(Code.NOT_FOUND),
-)
-async def resume_queue(request: ApiRequest, kind: FromPath[str]) -> Response[Changed]:
-    """Go on with a kind of jobs."""
-    return _changed(await operating.switch(services_of(request), request.auth, kind, paused=False))
-
-
-@post(
     "/refill",
     status_code=200,
     guards=OPERATORS,
@@ -178,7 +154,8 @@ async def refill(request: ApiRequest) -> Response[Changed]:
     return Response(Changed(count > 0, count), headers=NO_STORE)
 
 
-def _changed(changed: bool) -> Response[Changed]:
+def changed_of(changed: bool) -> Response[Changed]:
+    """Whether something that may have been so already was changed."""
     return Response(Changed(changed, int(changed)), headers=NO_STORE)
 
 
@@ -197,7 +174,5 @@ HANDLERS: tuple[Any, ...] = (
     read_action,
     stop_action,
     read_audit,
-    pause_queue,
-    resume_queue,
     refill,
 )

@@ -38,6 +38,10 @@ class OpsClient:
         request = {} if body is None else {"json": body}
         return decoded(self._deck.ask("POST", API + path, **request), dict[str, Any])
 
+    def put(self, path: str, body: Any) -> dict[str, Any]:
+        """Make it so. May be done twice."""
+        return decoded(self._deck.ask("PUT", API + path, json=body), dict[str, Any])
+
     def pages(
         self, path: str, name: str, params: Mapping[str, Any], limit: int | None
     ) -> Iterator[dict[str, Any]]:

@@ -143,7 +143,8 @@ class FailureGroups(msgspec.Struct):
 
 
 class ActionDocument(msgspec.Struct):
-    """An action: `done` of those that `matched` when it was asked for; `skipped` did not match any more, or could not."""
+    """An action: `done` of those that `matched` when it was asked for; `skipped` did not match any more, or could not.
+    `reason`: why it ended so; of one that goes on, what it waits for."""
 
     id: UUID
     who: str

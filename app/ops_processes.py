@@ -10,6 +10,7 @@ from app import openapi, openapi_ops, operating
 from app.auth import ApiRequest
 from app.errors import Code
 from app.ops import NO_STORE, NOTHING, OPERATORS, affordable
+from app.ops_actions import changed_of
 from app.ops_answers import process_of
 from app.ops_documents import Changed, ProcessList
 from app.services import services_of
@@ -39,8 +40,19 @@ async def list_processes(request: ApiRequest) -> Response[ProcessList]:
 )
 async def drain_worker(request: ApiRequest, worker_id: FromPath[UUID]) -> Response[Changed]:
     """Have a worker process begin no more jobs; it stays, and finishes those that it runs."""
-    changed = await operating.drain(services_of(request), request.auth, worker_id)
-    return Response(Changed(changed, int(changed)), headers=NO_STORE)
+    return changed_of(await operating.drain(services_of(request), request.auth, worker_id, drains=True))
 
 
-HANDLERS: tuple[Any, ...] = (list_processes, drain_worker)
+@post(
+    "/workers/{worker_id:uuid}/resume",
+    status_code=200,
+    guards=OPERATORS,
+    operation_class=openapi_ops.UNDRAIN,
+    responses=openapi.problems(Code.NOT_FOUND),
+)
+async def resume_worker(request: ApiRequest, worker_id: FromPath[UUID]) -> Response[Changed]:
+    """Have a worker process that drains begin jobs again."""
+    return changed_of(await operating.drain(services_of(request), request.auth, worker_id, drains=False))
+
+
+HANDLERS: tuple[Any, ...] = (list_processes, drain_worker, resume_worker)

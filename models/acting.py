@@ -3,11 +3,15 @@
 So a crash repeats nothing and forgets nothing, and of two dispatchers at one action, one does each job: the other finds
 the cursor moved on, and rolls back. Lock order: the recording, its job, the action.
 
+A retry of very many does not flood their queue: it goes on when what is ready there has been worked off.
+
 What nothing may end is not discarded: `purge`, `video_deadline` and `close` are the promise that no recording is stuck
 and nothing deleted stays; `mask` is somebody's wish to have a secret removed.
 """
 
 from collections.abc import Sequence
+from itertools import takewhile
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, or_, select, text
@@ -19,12 +23,15 @@ from models import filters, ledger, lifecycle, mask_request
 from models.action import ACTIVE, Action, ActionState, Verb, audit
 from models.db import Database
 from models.filters import JobFilter
-from models.job import Job, JobKind, JobState
+from models.job import READY, Job, JobKind, JobState
 from models.lives import bounded
 from models.recording import FailureCode, Status
 
 DISCARDABLE = frozenset({JobKind.PROCESS, JobKind.VERIFY_VIDEO, JobKind.RELATE})
 CANARY = 3
+BACKLOG_MAX = 2000
+"""Jobs of a kind that are ready: with so many, a retry adds no more. Workers do not run dry between two batches, and a new
+recording of the same tenant is behind no more than these."""
 DISCARDED = "An operator discarded the work that was owed to this recording."
 
 _FAILED_AGAIN = frozenset({"bad_input", "fault", "loss"})
@@ -42,6 +49,10 @@ _SET = text(
         finished_at = CASE WHEN :over THEN clock_timestamp() END
     WHERE id = :id AND state = ANY(:active) RETURNING who, verb, done
     """
+)
+_WAIT = text("UPDATE action SET reason = :reason WHERE id = :id AND state = ANY(:active)")
+_READY = text(
+    f"SELECT count(*) FROM (SELECT FROM job WHERE kind = :kind AND {READY} LIMIT :most) AS ready"  # noqa: S608  # constants only
 )
 _OUTCOME = text(
     """
@@ -114,9 +125,16 @@ async def active(db: Database) -> Sequence[Action]:
         return (await session.execute(wanted)).scalars().all()
 
 
-async def step(db: Database, action: Action, *, limit: int, video_wait_s: float) -> int:
-    """Do up to `limit` more jobs of an action. Returns how many it came by; 0: nothing is left. Raises TooCostly."""
-    wanted = select(col(Job.id)).where(
+class Step(NamedTuple):
+    """How many jobs an action came by. Without any, nothing is left, or the queue `waits_for` has to be worked off first."""
+
+    came_by: int
+    waits_for: JobKind | None
+
+
+async def step(db: Database, action: Action, *, limit: int, video_wait_s: float) -> Step:
+    """Do up to `limit` more jobs of an action. Raises TooCostly."""
+    wanted = select(col(Job.id), col(Job.kind)).where(
         *filters.conditions(action.jobs),
         *applicable(action.verb),
         col(Job.created_at) <= action.created_at,
@@ -124,8 +142,11 @@ async def step(db: Database, action: Action, *, limit: int, video_wait_s: float)
     if action.cursor is not None:
         wanted = wanted.where(col(Job.id) > action.cursor)
     async with bounded(db) as session:
-        found = (await session.execute(wanted.order_by(col(Job.id)).limit(limit))).scalars().all()
-    for job_id in found:
+        found = (await session.execute(wanted.order_by(col(Job.id)).limit(limit))).all()
+        adds_to = {kind for _, kind in found} if action.verb is Verb.RETRY else set()
+        full = {kind for kind in adds_to if await _is_full(session, kind)}
+    ahead = list(takewhile(lambda job: job.kind not in full, found))
+    for job_id, _ in ahead:
         try:
             async with db.transaction() as session:
                 before = (await session.execute(_CLAIMS, {"job": job_id})).scalar_one_or_none()
@@ -138,7 +159,24 @@ async def step(db: Database, action: Action, *, limit: int, video_wait_s: float)
                     raise _Overtaken
         except _Overtaken:
             break
-    return len(found)
+    return Step(len(ahead), found[len(ahead)].kind if len(ahead) < len(found) else None)
+
+
+async def _is_full(session: AsyncSession, kind: JobKind) -> bool:
+    """Whether enough jobs of a kind are ready; however many there are, no more are counted."""
+    values = {"kind": kind.value, "most": BACKLOG_MAX}
+    return int((await session.execute(_READY, values)).scalar_one()) >= BACKLOG_MAX
+
+
+async def wait_for(db: Database, action: Action, kind: JobKind | None) -> None:
+    """Say that the action waits for a queue to be worked off, or for none any more."""
+    reason = (
+        f"waits: {BACKLOG_MAX} jobs of the queue {kind.value} are to be worked off first" if kind else None
+    )
+    if reason != action.reason:
+        async with db.transaction() as session:
+            values = {"id": action.id, "reason": reason, "active": [one.value for one in ACTIVE]}
+            await session.execute(_WAIT, values)
 
 
 async def set_state(db: Database, action_id: UUID, state: ActionState, reason: str | None = None) -> None:

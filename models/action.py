@@ -4,6 +4,8 @@
         └─────of few, or a discard──────────────────────────────────▲
     pending, canary, running ──stop, or the canary failed──▶ stopped
 
+`reason`: why it ended as it did; of one that goes on, what it waits for.
+
 `models.acting` carries actions out. An action is about the jobs that were there when it was asked for; each is looked at
 again when its turn comes, and left alone when it does not match any more.
 """

@@ -5,9 +5,10 @@
 A batch is appended under a shared lock of the recording's row, which it never updates, so that any number come at once;
 closing locks it for itself, so that every batch is either in the tape or was told that it came too late. The job `close`
 looks when the session may have been idle for long enough, and comes back while it has not. If it looks late, the deck was
-away, and nobody could send anything: clients get a while to come back, once.
+away, and nobody could send anything: clients get a while to come back, once. So they do after an absence of `web`.
 """
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
@@ -22,6 +23,7 @@ from models.db import Database, Statement
 from models.job import Job, JobKind
 from models.ledger import Claim, ClaimLost
 from models.payload import cut
+from models.processes import ABSENT_S, Presence, Role
 from models.recording import Batch, Recording, Source, Status
 
 AT_ONCE = 16  # so many batches at the same moment are no surprise
@@ -253,11 +255,24 @@ async def _time_left_s(session: AsyncSession, claim: Claim, recording: Recording
     ).where(col(Batch.recording_id) == recording.id)
     *ages, size = (await session.execute(wanted)).one()
     idle_s, age_s, late_s = map(float, ages)
+    return_s = min(terms.idle_s, RETURN_S)
     if size >= terms.max_bytes:
         return 0
     idle_left_s = terms.idle_s - idle_s
     # Planned for the end of its idle time, not for that of a return: nobody gets two.
     is_first = idle_s - late_s < terms.idle_s + AWAY_S
     if late_s >= AWAY_S and is_first:
-        idle_left_s = max(idle_left_s, min(terms.idle_s, RETURN_S))
+        idle_left_s = max(idle_left_s, return_s)
+    idle_left_s = max(idle_left_s, return_s - await _web_back_s(session))
     return min(idle_left_s, terms.max_s - age_s)
+
+
+async def _web_back_s(session: AsyncSession) -> float:
+    """How long clients could have come back: since web returned. 0: it is absent; infinite: it never was, or nobody knows."""
+    now = func.clock_timestamp()
+    times = (now - col(Presence.seen_at), now - col(Presence.back_at))
+    wanted = select(*(func.extract("epoch", time) for time in times)).where(col(Presence.role) == Role.WEB)
+    found = (await session.execute(wanted)).one_or_none()
+    if found is not None and found[0] > ABSENT_S:
+        return 0
+    return math.inf if found is None or found[1] is None else float(found[1])

@@ -19,6 +19,8 @@ from models.columns import enum_type
 from models.db import Database
 
 HEARTBEAT_S = 2.0
+ABSENT_S = 30.0
+"""A role that nobody has filled for so long was absent: shorter, and it was a restart."""
 GONE_S = 60.0
 """A process that has not written its row for so long has ended, or cannot reach Postgres: its leases are over, too."""
 
@@ -53,6 +55,24 @@ class Process(SQLModel, table=True):
     draining_by: str | None = None
 
 
+class Presence(SQLModel, table=True):
+    """Whether there was a process of a role all the time: when one was there last, and came back after an absence last.
+    Noted of `web` only: while it is absent, clients reach nobody."""
+
+    __tablename__ = "presence"
+
+    role: Role = Field(sa_type=enum_type(Role), primary_key=True)
+    seen_at: datetime = Field(default=None, sa_column_kwargs={"server_default": text("now()")})
+    back_at: datetime | None = None
+
+
+_SEEN = text(
+    """
+    INSERT INTO presence (role) VALUES (:role)
+    ON CONFLICT (role) DO UPDATE SET seen_at = now(), back_at = CASE
+        WHEN presence.seen_at < now() - make_interval(secs => :absent_s) THEN now() ELSE presence.back_at END
+    """
+)
 _BEAT = text(
     """
     INSERT INTO process (id, role, name, host, pid, version, kinds, threads)
@@ -67,6 +87,8 @@ async def beat(db: Database, me: Process) -> bool:
     """Say that this process is there. Returns whether it is to begin no more jobs."""
     mine = me.model_dump(include={"id", "role", "name", "host", "pid", "version", "kinds", "threads"})
     async with db.autocommit() as connection:
+        if me.role is Role.WEB:
+            await connection.execute(_SEEN, {"role": me.role.value, "absent_s": ABSENT_S})
         return bool((await connection.execute(_BEAT, mine)).scalar_one())
 
 

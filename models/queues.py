@@ -7,10 +7,10 @@ that who did it is written in the same transaction.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import asyncpg
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col
@@ -67,6 +67,13 @@ class Queue(SQLModel, table=True):
     )
 
 
+class Limits(TypedDict, total=False):
+    """Those of a queue, as `Queue` has them."""
+
+    running_max: int | None
+    tenant_running_max: int | None
+
+
 async def all_of(session: AsyncSession) -> Sequence[Queue]:
     """Every queue, also those that nobody has touched."""
     known = {queue.kind: queue for queue in (await session.execute(select(Queue))).scalars()}
@@ -95,14 +102,22 @@ async def resume(session: AsyncSession, kind: JobKind) -> bool:
     return (await session.execute(resumed)).first() is not None
 
 
-async def limit(
-    session: AsyncSession, kind: JobKind, *, running_max: int | None, tenant_running_max: int | None
-) -> None:
-    """From now on so many jobs of this kind begin while others run: of all tenants, and of each. What runs goes on."""
-    limits = {"running_max": running_max, "tenant_running_max": tenant_running_max}
-    await session.execute(
-        insert(Queue).values(kind=kind, **limits).on_conflict_do_update(index_elements=["kind"], set_=limits)
+async def limit(session: AsyncSession, kind: JobKind, **limits: Unpack[Limits]) -> bool:
+    """From now on so many jobs of this kind begin while others run; what runs goes on. False when it was so already.
+
+    A limit that is not named stays as it is; None is the deck's setting, 0 is none.
+    """
+    if not limits:
+        return False
+    await session.execute(insert(Queue).values(kind=kind).on_conflict_do_nothing())
+    differs = [getattr(Queue, name).is_distinct_from(value) for name, value in limits.items()]
+    changed = (
+        update(Queue)
+        .where(col(Queue.kind) == kind, or_(*differs))
+        .values(**limits)
+        .returning(col(Queue.kind))
     )
+    return (await session.execute(changed)).first() is not None
 
 
 async def in_turn(

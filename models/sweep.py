@@ -6,7 +6,7 @@ Each function takes a bounded batch, so that no transaction is long; call again 
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
 from models.accept import KEY_HOURS
 from models.db import Database
@@ -151,3 +151,26 @@ async def forget_idempotency_keys(db: Database, *, limit: int) -> int:
     )
     async with db.transaction() as session:
         return int((await session.execute(statement, {"hours": KEY_HOURS, "limit": limit})).scalar_one())
+
+
+async def forget_audit(db: Database, *, days: float, limit: int) -> int:
+    """Forget what operators did longer ago: entries of the audit log, and actions that have ended. Returns how many of each
+    at most."""
+    async with db.transaction() as session:
+        gone = [
+            len((await session.execute(_forget_oldest(*old), {"days": days, "limit": limit})).all())
+            for old in (("audit_log", "at"), ("action", "finished_at"))
+        ]
+    return max(gone)
+
+
+def _forget_oldest(table: str, since: str) -> TextClause:
+    """Of the oldest rows: ids are in the order in which they were made, so nothing else need be looked at."""
+    return text(
+        f"""
+        DELETE FROM {table} WHERE id IN (
+            SELECT id FROM (SELECT id, {since} FROM {table} ORDER BY id LIMIT :limit) AS oldest
+            WHERE {since} < now() - make_interval(secs => :days * 86400)
+        ) RETURNING id
+        """  # noqa: S608  # constants only
+    )

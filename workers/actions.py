@@ -42,7 +42,11 @@ async def _advance(db: Database, action: Action, video_wait_s: float) -> None:
         return
     is_first = action.state is ActionState.PENDING and is_retry
     limit = acting.CANARY - len(action.canary) if is_first else BATCH
-    if not await acting.step(db, action, limit=limit, video_wait_s=video_wait_s):
+    step = await acting.step(db, action, limit=limit, video_wait_s=video_wait_s)
+    await acting.wait_for(db, action, step.waits_for)
+    if step.waits_for is not None:
+        return
+    if not step.came_by:
         await acting.set_state(db, action.id, ActionState.DONE)
         log.info("action_done", action_id=str(action.id))
     elif action.state is ActionState.PENDING and not is_first:

@@ -180,7 +180,9 @@ class Dispatcher:
         while True:
             async with self._tools.db.transaction() as session:
                 if await ledger.prune(session, older_s=HISTORY_S, limit=BATCH) < BATCH:
-                    return
+                    break
+        while await sweep.forget_audit(self._tools.db, days=self._settings.audit_days, limit=BATCH) == BATCH:
+            pass
 
     async def _gather_rates(self) -> None:
         while await attempt_tally.gather(self._tools.db, limit=BATCH) == BATCH:

@@ -30,6 +30,7 @@ from app.exits import USAGE, Exit
 from app.ops_client import OpsClient
 
 POLL_S = 1.0
+DECK = "deck"  # instead of a number: what the deck's environment says
 
 JobIds = Annotated[
     list[UUID] | None, typer.Argument(metavar="[ID…]", help="These jobs; else those that match.")
@@ -38,6 +39,11 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell which jobs it
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Until it is over.")]
 ActionId = Annotated[UUID, typer.Argument(metavar="ID", help="The action.")]
 WorkerId = Annotated[UUID, typer.Argument(metavar="ID", help="The worker.")]
+Running = Annotated[
+    str | None,
+    typer.Option(metavar=f"N|{DECK}", help="Of all tenants; 0: any number, deck: the deck's setting."),
+]
+PerTenant = Annotated[str | None, typer.Option(metavar=f"N|{DECK}", help="Of each tenant, likewise.")]
 KindArgument = Annotated[KindName, typer.Argument(metavar="KIND", help="The kind of jobs.")]
 
 
@@ -144,14 +150,45 @@ def drain(worker_id: WorkerId, url: Url = None, api_key: OpsKey = None, as_json:
     _change(f"/workers/{worker_id}/drain", "drains", url, api_key, as_json)
 
 
+def undrain(worker_id: WorkerId, url: Url = None, api_key: OpsKey = None, as_json: Json = False) -> None:
+    """Have a worker process that drains begin jobs again."""
+    _change(f"/workers/{worker_id}/resume", "works", url, api_key, as_json)
+
+
+def limit(
+    kind: KindArgument,
+    running: Running = None,
+    per_tenant: PerTenant = None,
+    url: Url = None,
+    api_key: OpsKey = None,
+    as_json: Json = False,
+) -> None:
+    """Let no more than so many jobs of a kind run at once; what is not named stays as it is."""
+    asked = {"running_max": running, "tenant_running_max": per_tenant}
+    limits = {name: _most(value) for name, value in asked.items() if value is not None}
+    if not limits:
+        raise Exit("say which limit: --running, --per-tenant, or both", USAGE)
+    _change(f"/queues/{kind}/limits", "limited", url, api_key, as_json, limits)
+
+
 def refill(url: Url = None, api_key: OpsKey = None, as_json: Json = False) -> None:
     """Ring again for what was rung for and not begun: after Redis was emptied."""
     _change("/refill", "rung for again", url, api_key, as_json)
 
 
-def _change(path: str, done: str, url: str | None, api_key: str | None, as_json: bool) -> None:
+def _most(value: str) -> int | None:
+    if value == DECK:
+        return None
+    if not (value.isascii() and value.isdigit()):
+        raise Exit(f"{value}: must be a number, 0 for no limit, or {DECK}", USAGE)
+    return int(value)
+
+
+def _change(
+    path: str, done: str, url: str | None, api_key: str | None, as_json: bool, limits: Any = None
+) -> None:
     with connect_ops(url, api_key) as client:
-        changed = client.post(path)
+        changed = client.post(path) if limits is None else client.put(path, limits)
     if as_json:
         terminal.write_json(changed)
     else:
@@ -193,7 +230,8 @@ def _followed(client: OpsClient, action: dict[str, Any]) -> dict[str, Any]:
         while action["finished_at"] is None:
             time.sleep(POLL_S)
             action = client.action(action["id"])
-            status.update(f"{action['state']}: {action['done']} of {action['matched']}")
+            waits = f"; {action['reason']}" if action["reason"] else ""
+            status.update(f"{action['state']}: {action['done']} of {action['matched']}{waits}")
     return action
 
 
@@ -225,6 +263,8 @@ COMMANDS = {
     "stop": stop,
     "pause": pause,
     "resume": resume,
+    "limit": limit,
     "drain": drain,
+    "undrain": undrain,
     "refill": refill,
 }

@@ -11,14 +11,14 @@ from litestar import Response, get
 
 from app.documents import timestamp
 from app.ops import NOTHING, affordable
-from app.ops_answers import overview_of, process_of, sums_of
+from app.ops_answers import overview_of, process_of
 from app.ops_rates import rates_of
 from app.pages.page import Page, PageRequest, show
 from app.services import Services, services_of
 from app.sight import sight_of
 from app.verdict import verdict
 from models import conservation
-from models.conservation import HOUR, HourSums
+from models.conservation import HOUR, Sums
 from models.overview import RunningJob, running_jobs
 
 HOURS = 24
@@ -34,12 +34,12 @@ async def overview(request: PageRequest) -> Response[Any]:
 
 async def _look(services: Services) -> Page:
     async with affordable(NOTHING):
-        sight, hours, running = await asyncio.gather(
+        sight, conserved, running = await asyncio.gather(
             sight_of(services),
-            conservation.conservation(services.db, HOURS),
+            conservation.conservation(services.db, hours=HOURS, days=1),
             running_jobs(services.db, limit=RUNNING_MAX),
         )
-    told = verdict(sight)
+    told, hours = verdict(sight), conserved.hours
     values: dict[str, Any] = {"verdict": told, "severity": _severity(told.troubles)}
     if sight.seen is not None:
         now = sight.seen.now
@@ -55,7 +55,6 @@ async def _look(services: Services) -> Page:
             "more_processes": max(0, len(sight.seen.processes) - LISTED_MAX),
             "running": _by_worker(running),
             "day": _sum(hours),
-            "hours": [sums_of(one) for one in hours],
             "chart": _chart(hours, now),
         }
     return Page("overview.html", "Overview", values)
@@ -72,14 +71,14 @@ def _by_worker(jobs: Sequence[RunningJob]) -> dict[str, list[RunningJob]]:
     return dict(found)
 
 
-def _sum(hours: Sequence[HourSums]) -> dict[str, int]:
+def _sum(hours: Sequence[Sums]) -> dict[str, int]:
     names = ("accepted", "ready", "failed", "in_progress", "deleted", "missing")
     return {name: sum(getattr(one, name) for one in hours) for name in names}
 
 
-def _chart(hours: Sequence[HourSums], now: datetime) -> str:
+def _chart(hours: Sequence[Sums], now: datetime) -> str:
     """What `data-chart` takes: an hour without recordings is one with none."""
-    known = {one.hour: one for one in hours}
+    known = {one.since: one for one in hours}
     last = now.replace(minute=0, second=0, microsecond=0)
     shown = [last - n * HOUR for n in reversed(range(HOURS))]
     series = [

@@ -273,6 +273,8 @@ async def test_every_operation_is_there(document: dict[str, Any]) -> None:
         "POST /api/v1/ops/queues/{kind}/resume",
         "GET /api/v1/ops/workers",
         "GET /api/v1/ops/processes",
+        "PUT /api/v1/ops/queues/{kind}/limits",
+        "POST /api/v1/ops/workers/{worker_id}/resume",
         "GET /api/v1/ops/conservation",
         "GET /api/v1/ops/rates",
         "POST /api/v1/ops/workers/{worker_id}/drain",

@@ -42,7 +42,9 @@ PATHS = (
     "POST /queues/nothing/resume",
     "GET /workers",
     "GET /processes",
+    "PUT /queues/process/limits",
     f"POST /workers/{UUID(int=1)}/drain",
+    f"POST /workers/{UUID(int=1)}/resume",
     "POST /refill",
     "GET /conservation",
     "GET /rates",
@@ -97,6 +99,7 @@ async def test_all_is_as_the_openapi_document_says(
         ("GET", "/workers"),
         ("GET", "/processes"),
         ("POST", f"/workers/{worker.id}/drain"),
+        ("POST", f"/workers/{worker.id}/resume"),
         ("POST", "/refill"),
         ("POST", f"/jobs/{id_}/retry"),
         ("POST", f"/jobs/{id_}/discard"),
@@ -104,10 +107,11 @@ async def test_all_is_as_the_openapi_document_says(
         ("GET", f"/jobs/{uuid4()}"),
     ):
         answers.append(await ops.request(method, OPS + path))
+    answers.append(await ops.put(f"{OPS}/queues/process/limits", json={"running_max": 4}))
     for answer in answers:
         assert answer.status_code < 500, answer.text
         check_answer(document, answer)
-    assert [answer.status_code for answer in answers] == [200, 202, *[200] * 17, 409, 404]
+    assert [answer.status_code for answer in answers] == [200, 202, *[200] * 18, 409, 404, 200]
 
 
 async def test_a_job_says_why_and_what_its_attempts_were(

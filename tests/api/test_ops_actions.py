@@ -112,6 +112,51 @@ async def test_a_queue_is_paused_once_and_goes_on(ops: httpx.AsyncClient) -> Non
     assert (await ops.post(f"{OPS}/queues/nothing/pause")).status_code == 404
 
 
+async def test_a_queue_is_limited(ops: httpx.AsyncClient) -> None:
+    where = f"{OPS}/queues/relate/limits"
+
+    async def limits() -> tuple[Any, Any]:
+        (queue,) = [one for one in (await get(ops, "/overview"))["queues"] if one["kind"] == "relate"]
+        return queue["running_max"], queue["tenant_running_max"]
+
+    for body, changed, after in (
+        ({"tenant_running_max": None}, False, (None, None)),
+        ({"running_max": 4, "tenant_running_max": 0}, True, (4, 0)),
+        ({"tenant_running_max": 2}, True, (4, 2)),
+        ({"running_max": 4}, False, (4, 2)),
+        ({"running_max": None}, True, (None, 2)),
+    ):
+        answer = await ops.put(where, json=body)
+        assert (answer.status_code, answer.json()) == (200, {"changed": changed, "count": int(changed)})
+        assert await limits() == after
+    log = (await get(ops, "/audit"))["entries"]
+    assert [(one["what"], one["subject"], one["details"]) for one in log] == [
+        ("limit", "queue relate", {"running_max": None}),
+        ("limit", "queue relate", {"tenant_running_max": 2}),
+        ("limit", "queue relate", {"running_max": 4, "tenant_running_max": 0}),
+    ]
+    assert (await ops.put(f"{OPS}/queues/nothing/limits", json={"running_max": 1})).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, None),
+        ([], None),
+        ({"running_max": -1}, "running_max"),
+        ({"running_max": 1.5}, "running_max"),
+        ({"running_max": 2**31}, "running_max"),
+        ({"tenant_running_max": "2"}, "tenant_running_max"),
+        ({"runing_max": 2}, None),
+    ],
+)
+async def test_a_wrong_limit_does_nothing(ops: httpx.AsyncClient, body: Any, field: str | None) -> None:
+    answer = await ops.put(f"{OPS}/queues/relate/limits", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "validation_error")
+    assert [error["field"] for error in answer.json().get("errors", [])] == ([field] if field else [])
+    assert (await get(ops, "/audit"))["entries"] == []
+
+
 async def test_a_worker_is_drained(ops: httpx.AsyncClient, database: Database) -> None:
     worker = a_process(Role.WORKER, kinds=["process"])
     assert await beat(database, worker) is False
@@ -120,6 +165,11 @@ async def test_a_worker_is_drained(ops: httpx.AsyncClient, database: Database) -
     (seen,) = (await get(ops, "/workers"))["workers"]
     assert (seen["state"], seen["name"]) == ("draining", "w:1")
     assert await beat(database, worker) is True
+    assert (await ops.post(f"{OPS}/workers/{worker.id}/resume")).json()["changed"] is True
+    assert (await ops.post(f"{OPS}/workers/{worker.id}/resume")).json()["changed"] is False
+    assert await beat(database, worker) is False
+    assert [one["what"] for one in (await get(ops, "/audit"))["entries"]] == ["resume", "drain"]
+    assert (await ops.post(f"{OPS}/workers/{uuid4()}/resume")).status_code == 404
     assert (await ops.post(f"{OPS}/workers/{uuid4()}/drain")).status_code == 404
 
 

@@ -71,6 +71,15 @@ async def test_queues_are_paused_and_seen(ops: Tapedeck) -> None:
     assert paused.out == b"paused  1\n"
     assert b"paused by operator@" in (await ops("ops", "overview")).out
     assert (await ops("ops", "resume", "mask", "--json")).json == {"changed": True, "count": 1}
+    assert (await ops("ops", "limit", "mask", "--running", "4", "--per-tenant", "0")).out == b"limited  1\n"
+    assert (await ops("ops", "limit", "mask", "--running", "deck")).out == b"limited  1\n"
+    assert (await ops("ops", "limit", "mask", "--running", "4x")).status == 2
+    assert (await ops("ops", "limit", "mask")).status == 2
+    (worker, *_) = (await ops("ops", "workers", "--json")).lines
+    assert (await ops("ops", "drain", worker["id"])).out == b"drains  1\n"
+    assert (await ops("ops", "undrain", worker["id"])).out == b"works  1\n"
+    roles = {one["role"] for one in (await ops("ops", "processes", "--json")).lines}
+    assert roles == {"web", "worker", "dispatcher"}
     assert (await ops("ops", "refill")).status == 0
     frame = await ops("ops", "top", "--once")
     assert frame.status == 0, frame.err

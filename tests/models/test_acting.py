@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from models import acting, action, filters, lives, sweep
+from models import acting, action, filters, lives, queues, sweep
 from models.action import Action, ActionState, Verb
 from models.db import Database
 from models.filters import JobFilter, Wanted
@@ -195,6 +195,55 @@ async def test_a_stopped_action_does_no_more(database: Database, hand: Deckhand)
     assert stopped.state is ActionState.STOPPED
     await acting.step(database, running, limit=10, video_wait_s=60)
     assert (await counts(database, id_))[1] == 0
+
+
+async def test_a_retry_waits_until_the_queue_has_room_and_says_so(
+    database: Database, hand: Deckhand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acting, "BACKLOG_MAX", 2)
+    await dead(database, hand, 2)
+    waiting = [await accepted(database, hand) for _ in range(2)]
+    id_ = await begin(database, Verb.RETRY)
+    async with database.transaction() as session:
+        await queues.pause(session, JobKind.PROCESS, "kim")
+    await advance(database, 3)
+    assert await counts(database, id_) == (ActionState.PENDING, 0, 0)
+    assert (
+        await one(database, id_)
+    ).reason == "waits: 2 jobs of the queue process are to be worked off first"
+    async with database.transaction() as session:
+        await queues.resume(session, JobKind.PROCESS)
+    await process(database, waiting[0])
+    await advance(database)
+    assert await counts(database, id_) == (ActionState.PENDING, 2, 0)
+    assert (await one(database, id_)).reason is None
+    await advance(database, 2)
+    assert (await counts(database, id_))[0] is ActionState.DONE
+
+
+async def test_an_action_that_waits_is_stopped_and_a_discard_never_waits(
+    database: Database, hand: Deckhand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acting, "BACKLOG_MAX", 1)
+    await dead(database, hand, 2)
+    await accepted(database, hand)
+    id_ = await begin(database, Verb.RETRY)
+    await advance(database)
+    async with database.transaction() as session:
+        await action.stop(session, id_, "lee")
+    await advance(database)
+    assert await counts(database, id_) == (ActionState.STOPPED, 0, 0)
+    assert (await one(database, id_)).reason == "stopped by lee"
+    discard = await begin(database, Verb.DISCARD)
+    await advance(database, 2)
+    assert await counts(database, discard) == (ActionState.DONE, 2, 0)
+
+
+async def test_what_is_ready_is_counted_by_its_index(database: Database) -> None:
+    async with database.autocommit() as connection:
+        explain = text(f"EXPLAIN {acting._READY.text}")
+        plan = await connection.execute(explain, {"kind": "process", "most": acting.BACKLOG_MAX})
+        assert "ix_job_ready" in "\n".join(row[0] for row in plan)
 
 
 async def test_jobs_made_later_are_none_of_its_business(database: Database, hand: Deckhand) -> None:

@@ -15,8 +15,9 @@ from models.db import Database
 from models.job import JobKind
 from models.ledger import ClaimLost
 from models.live import Conflict, NotOpen
+from models.processes import Role, beat
 from models.recording import Recording, Source, Status
-from tests.factories import Deckhand, job_of
+from tests.factories import Deckhand, a_process, job_of
 from tests.models.sessions import (
     LIVE,
     SESSION,
@@ -287,6 +288,58 @@ async def test_who_does_not_come_back_after_an_outage_is_waited_for_once(
     assert await late(database, id_, idle_s=100, by_s=40) > 0
     assert await late(database, id_, idle_s=200, by_s=40) == 0
     assert await status(database, id_) is Status.PROCESSING
+
+
+async def web_was(db: Database, *, seen_s: float, back_s: float | None = None) -> None:
+    """Web was there last so many seconds ago, and came back from an absence so many seconds ago."""
+    async with db.transaction() as session:
+        await session.execute(
+            text(
+                "INSERT INTO presence VALUES ('web', now() - make_interval(secs => :seen), now() - make_interval(secs => :back))"
+                " ON CONFLICT (role) DO UPDATE SET seen_at = excluded.seen_at, back_at = excluded.back_at"
+            ),
+            {"seen": seen_s, "back": back_s},
+        )
+
+
+async def test_while_web_is_absent_nobody_is_idle_and_then_there_is_time_to_come_back(
+    database: Database, hand: Deckhand
+) -> None:
+    id_ = await opened(database, hand)
+    await web_was(database, seen_s=31)
+    for idle_s in (100, 1000):
+        assert 59 < await late(database, id_, idle_s=idle_s, by_s=0) <= LIVE.idle_s
+    await web_was(database, seen_s=1, back_s=20)
+    assert 39 < await late(database, id_, idle_s=1000, by_s=0) <= 40
+    await web_was(database, seen_s=1, back_s=61)
+    assert await late(database, id_, idle_s=1000, by_s=0) == 0
+
+
+async def test_only_an_absence_of_web_is_noted(database: Database) -> None:
+    async def back_at() -> object:
+        async with database.autocommit() as connection:
+            return (await connection.execute(text("SELECT back_at FROM presence"))).scalar_one()
+
+    for name in ("first", "second"):
+        await beat(database, a_process(Role.WEB, name=name))
+        assert await back_at() is None
+    await beat(database, a_process(Role.WORKER))
+    await web_was(database, seen_s=31)
+    await beat(database, a_process(Role.WEB, name="third"))
+    came_back = await back_at()
+    assert came_back
+    await beat(database, a_process(Role.WEB, name="third"))
+    assert await back_at() == came_back
+
+
+async def test_web_that_is_absent_for_good_keeps_no_session_open_for_ever(
+    database: Database, hand: Deckhand
+) -> None:
+    id_ = await opened(database, hand)
+    await web_was(database, seen_s=86400)
+    async with database.transaction() as session:
+        await session.execute(text("UPDATE recording SET created_at = now() - interval '1 day'"))
+    assert await late(database, id_, idle_s=100, by_s=0) == 0
 
 
 async def test_an_outage_makes_no_session_older_than_it_may_be(database: Database, hand: Deckhand) -> None:

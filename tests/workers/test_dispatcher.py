@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from sqlalchemy import func, text
 from sqlalchemy.dialects.postgresql import insert
 
-from models import deletion, ledger, lifecycle, queues
+from models import action, deletion, ledger, lifecycle, queues
+from models.action import Action, ActionState, AuditEntry, Verb
 from models.db import Database
 from models.doorbell import Listener
 from models.job import JobKind, JobState, Priority
@@ -198,3 +199,25 @@ async def test_a_tenant_with_a_backlog_holds_up_nobody(
             await asyncio.sleep(0.02)
     assert await count(database, rung) == 8
     assert await count(database, f"{rung} AND tenant_id = '{other}'") == 1
+
+
+async def test_what_operators_did_is_forgotten_when_its_time_is_over(
+    config: Settings, tools: Tools, database: Database
+) -> None:
+    now = datetime.now(UTC)
+    old, recent = now - timedelta(days=11), now - timedelta(days=9)
+    done = {"verb": Verb.DISCARD, "filter": {"kind": "process"}, "matched": 1, "state": ActionState.DONE}
+    async with database.transaction() as session:
+        session.add_all(AuditEntry(who="kim", what="refill", subject="Redis", at=at) for at in [old] * 450)
+        session.add(AuditEntry(who="lee", what="refill", subject="Redis", at=recent))
+        session.add_all(
+            Action(who=who, finished_at=at, **done) for who, at in (("kim", old), ("lee", recent))
+        )
+        session.add(Action(who="mo", created_at=old, **done))  # has not ended
+    async with dispatching(config.model_copy(update={"audit_days": 10}), tools):
+        while len(await action.log(database, limit=9, before=None)) > 1:
+            await asyncio.sleep(0.05)
+        while len(await action.actions(database, limit=9, before=None)) > 2:
+            await asyncio.sleep(0.05)
+    assert [one.who for one in await action.log(database, limit=9, before=None)] == ["lee"]
+    assert {one.who for one in await action.actions(database, limit=9, before=None)} == {"lee", "mo"}
