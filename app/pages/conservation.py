@@ -47,7 +47,7 @@ def chart_of(found: Sequence[HourDocument], now: datetime, hours: int) -> dict[s
         {
             "label": label,
             "colour": colour,
-            "values": [getattr(by_hour.get(hour), name, 0) for hour in each],
+            "values": [getattr(by_hour.get(hour), name, 0) or None for hour in each],
         }
         for label, colour, name in SERIES
     ]

@@ -4,7 +4,7 @@ from litestar import Router, get, post
 from litestar.params import FromPath
 
 from app.errors import ApiError, Code
-from app.pages import access, assets, audit, faults, overview, queues, recording, tenants
+from app.pages import access, assets, audit, conservation, faults, overview, queues, recording, tenants
 from app.pages.forms import check_form
 from app.pages.page import PageRequest
 
@@ -27,6 +27,7 @@ PAGES = Router(
         *recording.HANDLERS,
         *tenants.HANDLERS,
         *audit.HANDLERS,
+        *conservation.HANDLERS,
         _leave,
         nothing_here,
     ],

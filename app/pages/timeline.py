@@ -19,13 +19,13 @@ from app.ops_documents import MomentDocument
 from app.pages.environment import lasting, since
 
 UNIT_MS = 100
-TAIL = 14.0
+TAIL = 16.0
 NARROWEST = 0.7  # so that no bar is too thin to be seen
 APART = 5.0  # between lines of the grid
 JOBS_MAX = 16
 TOP_PX, LANE_PX, BOTTOM_PX = 26, 42, 24
 NARROW_PX, WIDE_PX = 300, 960  # how wide the picture is on a phone, and at least on a desk
-CHAR_PX, AROUND_PX = 6.6, 10
+CHAR_PX, AROUND_PX = 6.3, 8
 
 Room = Literal["always", "roomy"]
 
