@@ -21,7 +21,7 @@ from app.pages.environment import lasting, since
 UNIT_MS = 100
 TAIL = 16.0
 NARROWEST = 0.7  # so that no bar is too thin to be seen
-APART = 5.0  # between lines of the grid
+APART, APART_NARROW = 5.0, 18.0  # between lines of the grid: at a desk, on a phone
 JOBS_MAX = 16
 TOP_PX, LANE_PX, BOTTOM_PX = 26, 42, 24
 NARROW_PX, WIDE_PX = 300, 960  # how wide the picture is on a phone, and at least on a desk
@@ -85,10 +85,11 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Picture:
-    """What is to be drawn. `left_out`: jobs that there is no room for."""
+    """What is to be drawn. `few`: the stretches as a phone has room for them. `left_out`: jobs that there is no room for."""
 
     lanes: Sequence[Lane]
     stretches: Sequence[Stretch]
+    few: Sequence[Stretch]
     tail: Stretch
     begins: str
     left_out: int
@@ -116,7 +117,8 @@ def picture(moments: Sequence[MomentDocument], now: str, *, deleted_at: str | No
     tail_words = _words(f"{lasting(since(instants[-1], now))} so far", TAIL)
     return Picture(
         lanes=[lane for lane in lanes if lane.bars or lane.dots],
-        stretches=list(_stretches(instants, axis)),
+        stretches=list(_stretches(instants, axis, APART)),
+        few=list(_stretches(instants, axis, APART_NARROW)),
         tail=Stretch(100 - TAIL, TAIL, tail_words),
         begins=instants[0],
         left_out=max(0, len(shown) - JOBS_MAX),
@@ -136,11 +138,11 @@ def _axis(instants: Sequence[str]) -> dict[str, float]:
     return {at: round(step * scale, 3) for at, step in zip(instants, steps, strict=True)}
 
 
-def _stretches(instants: Sequence[str], axis: Mapping[str, float]) -> Iterable[Stretch]:
-    """Between lines that are APART, so that not each of a hundred moments has one. The first and the last have."""
+def _stretches(instants: Sequence[str], axis: Mapping[str, float], apart: float) -> Iterable[Stretch]:
+    """Between lines that are that far `apart`, so that not each of a hundred moments has one. The first and the last have."""
     lines = [instants[0]]
     for at in instants[1:]:
-        if axis[at] - axis[lines[-1]] >= APART:
+        if axis[at] - axis[lines[-1]] >= apart:
             lines.append(at)
     if len(lines) > 1:
         lines[-1] = instants[-1]
