@@ -14,6 +14,7 @@ from models.job import JobKind
 
 JSON = "application/json"
 HEADERS = ("Cache-Control",)
+RUNNING_MAX = 1_000_000  # more says nothing that 0, no limit, does not
 _ID = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.UUID)
 FILTER = Schema(
     type=OpenAPIType.OBJECT,
@@ -54,7 +55,15 @@ FILTER = Schema(
         ),
     },
 )
-RUNNING_MAX = 1_000_000
+ORDER = Schema(
+    type=OpenAPIType.OBJECT,
+    required=["verb", "filter"],
+    properties={
+        "verb": Schema(type=OpenAPIType.STRING, enum=[one.value for one in Verb]),
+        "filter": FILTER,
+        "dry_run": flag("Only say what it would be about."),
+    },
+)
 
 
 def _most(description: str) -> Schema:
@@ -65,16 +74,6 @@ def _most(description: str) -> Schema:
         description=description,
     )
 
-
-ORDER = Schema(
-    type=OpenAPIType.OBJECT,
-    required=["verb", "filter"],
-    properties={
-        "verb": Schema(type=OpenAPIType.STRING, enum=[one.value for one in Verb]),
-        "filter": FILTER,
-        "dry_run": flag("Only say what it would be about."),
-    },
-)
 
 LIMITS = Schema(
     type=OpenAPIType.OBJECT,

@@ -77,7 +77,7 @@ def document(
         body, sent = gzip.compress(body, 6), sent | {"Content-Encoding": "gzip"}
     answer = Response(body, status_code=status, media_type="text/html; charset=utf-8", headers=sent)
     if request.cookies.get(NOTICE_COOKIE):
-        answer.delete_cookie(NOTICE_COOKIE)
+        answer.delete_cookie(NOTICE_COOKIE, path="/ops")
     return answer
 
 

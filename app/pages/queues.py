@@ -75,7 +75,7 @@ def _most(given: str | None, name: str) -> int | None:
     """A limit as somebody wrote it; nothing: the deck's setting. Raises ApiError."""
     if given is None:
         return None
-    if not given.isdecimal() or int(given) > RUNNING_MAX:
+    if not (given.isascii() and given.isdecimal()) or int(given) > RUNNING_MAX:
         raise invalid(
             name, f"must be a number from 0 (no limit) to {RUNNING_MAX}, or nothing for the deck's setting"
         )

@@ -113,6 +113,9 @@ function draw(anew = false) {
     };
     was?.plot.destroy();
     const bars = uPlot.paths.bars({ size: [0.8, 40] });
+    const number = (_, value) => (value == null ? "" : value.toLocaleString("en-US").replaceAll(",", "\u2009"));
+    const hour = uPlot.fmtDate("{YYYY}-{MM}-{DD} {HH}:{mm}");
+    const utc = (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC");
     const axis = { stroke: resolved("soft"), grid: { stroke: resolved("line"), width: 1 }, ticks: { show: false }, font: "12px system-ui" };
     const plot = new uPlot(
       {
@@ -120,9 +123,10 @@ function draw(anew = false) {
         height: 176,
         cursor: { y: false },
         legend: { live: true },
-        axes: [axis, { ...axis, size: 44 }],
+        tzDate: utc,
+        axes: [{ ...axis, values: (_, ticks) => ticks.map((tick, at) => uPlot.fmtDate(at && utc(tick).getHours() ? "{HH}:{mm}" : "{MM}-{DD}\n{HH}:{mm}")(utc(tick))) }, { ...axis, size: 44, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 1e6, 1e7], values: (_, ticks) => ticks.map((tick) => number(_, tick)) }],
         scales: { y: { range: (_, low, high) => [0, Math.max(1, high * 1.1)] } },
-        series: [{ value: "{YYYY}-{MM}-{DD} {HH}:{mm}" }, ...series.map((one) => ({ label: one.label, stroke: resolved(one.colour), fill: resolved(one.colour), paths: bars, points: { show: false } }))],
+        series: [{ label: "from (UTC)", value: (_, at) => (at == null ? "" : hour(utc(at))) }, ...series.map((one) => ({ label: one.label, value: number, width: 0, stroke: resolved(one.colour), fill: resolved(one.colour), paths: bars, points: { show: false } }))],
       },
       [x, ...series.map((one) => one.values)],
       place,

@@ -33,12 +33,19 @@ class Sheet(HTMLParser):
         self.forms: list[dict[str, Any]] = []
         self._texts: list[str] = []
         self._main = 0
+        self._ids: list[str] = []
+        self._told: list[tuple[str, list[str]]] = []
         self.feed(html)
 
     @property
     def text(self) -> str:
         """What is in `<main>`, with single spaces."""
         return " ".join(" ".join(self._texts).replace("\u2009", " ").split())
+
+    def told(self, what: str, within: str) -> str:
+        """What is marked `data-is`, after the element with this id."""
+        (found,) = [texts for name, texts in self._told if name == f"{within} {what}"]
+        return " ".join(" ".join(found).replace("\u2009", " ").split())
 
     def form(self, action: str) -> dict[str, Any]:
         """The form that goes there."""
@@ -48,6 +55,10 @@ class Sheet(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
         self._main += tag == "main"
+        if "id" in given:
+            self._ids.append(given["id"])
+        if "data-is" in given:
+            self._told.append((f"{self._ids[-1]} {given['data-is']}", []))
         if tag == "a" and "href" in given:
             self.links.append(given["href"])
         elif tag == "form":
@@ -56,9 +67,13 @@ class Sheet(HTMLParser):
             self.forms[-1]["fields"][given["name"]] = given.get("value", "")
 
     def handle_endtag(self, tag: str) -> None:
+        if tag in ("td", "span") and self._told:
+            self._told.append(("", []))
         self._main -= tag == "main"
 
     def handle_data(self, data: str) -> None:
+        if self._told:
+            self._told[-1][1].append(data)
         if self._main:
             self._texts.append(data)
 
