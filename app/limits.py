@@ -69,6 +69,7 @@ class RateLimits:
     """The limits of all senders. Close it in the event loop that it was used in."""
 
     def __init__(self, redis_url: str, quotas: Quotas) -> None:
+        self.quotas = quotas
         self._stores = Stores(redis_url)
         project = self._policies("project", quotas.project_requests, quotas.project_size)
         self._of_keys = [*self._policies("key", quotas.requests, quotas.size), *project]

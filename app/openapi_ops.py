@@ -101,12 +101,6 @@ JOB = operation(
     headers=HEADERS,
     content={JSON: shown(job=examples.DETAIL)},
 )
-LIFE = operation(
-    "Read a recording's life",
-    description="Everything that happened to it, in its order.",
-    headers=HEADERS,
-    content={JSON: shown(life=examples.LIFE)},
-)
 FAILURES = operation(
     "List failures by fingerprint",
     description="Ways of failing, the most frequent first.",

@@ -1,4 +1,4 @@
-"""`/api/v1/ops`: what operators ask, across tenants: queues, jobs, lives of recordings, failures, workers.
+"""`/api/v1/ops`: what operators ask, across tenants: queues, jobs, failures, workers.
 
 Everything needs the scope `operate`; without it every path is the same 403, whether there is anything there or not.
 """
@@ -21,7 +21,6 @@ from app.ops_answers import (
     day_of,
     group_of,
     job_of,
-    life_of,
     overview_of,
     page_of,
     sums_of,
@@ -32,7 +31,6 @@ from app.ops_documents import (
     FailureGroups,
     JobDetail,
     JobList,
-    LifeDocument,
     Overview,
     WorkerList,
 )
@@ -146,21 +144,6 @@ async def read_job(request: ApiRequest, job_id: FromPath[UUID]) -> Response[JobD
 
 
 @get(
-    "/recordings/{recording_id:uuid}",
-    guards=OPERATORS,
-    operation_class=openapi_ops.LIFE,
-    responses=openapi.problems(Code.NOT_FOUND, Code.TOO_COSTLY),
-)
-async def read_life(request: ApiRequest, recording_id: FromPath[UUID]) -> Response[LifeDocument]:
-    """Everything that happened to a recording, in its order; deleted ones too, until they are purged."""
-    async with affordable(NOTHING):
-        life = await lives.life_of(services_of(request).db, recording_id)
-    if life is None:
-        raise ApiError(Code.NOT_FOUND, "There is no such recording.")
-    return Response(life_of(recording_id, life), headers=NO_STORE)
-
-
-@get(
     "/failures",
     guards=OPERATORS,
     operation_class=openapi_ops.FAILURES,
@@ -237,7 +220,6 @@ HANDLERS: tuple[Any, ...] = (
     read_overview,
     list_jobs,
     read_job,
-    read_life,
     list_failures,
     list_workers,
     read_conservation,

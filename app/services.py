@@ -66,6 +66,7 @@ class Services:
     readiness: Readiness
     tenant_running_max: int = 0  # of queues without a limit of their own
     streams: Streams = field(default_factory=Streams)
+    failed_payload_days: float = 30
     seams: Seams = field(default_factory=Seams)
 
 

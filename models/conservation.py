@@ -15,7 +15,7 @@ from itertools import groupby
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, Uuid, delete, func, select, text
+from sqlalchemy import ARRAY, BigInteger, Index, Uuid, delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col
@@ -39,6 +39,7 @@ class AcceptedTally(SQLModel, table=True):
     another one."""
 
     __tablename__ = "accepted_tally"
+    __table_args__ = (Index("ix_accepted_tally_tenant_id", "tenant_id", "hour"),)
 
     hour: datetime = Field(primary_key=True)
     tenant_id: UUID = Field(primary_key=True)

@@ -88,6 +88,12 @@ class Recording(SQLModel, table=True):
             postgresql_where=text("is_open AND source = 'stream'"),
         ),
         Index("ix_recording_failed", "failure_at", postgresql_where=text("status = 'failed'")),
+        Index(
+            "ix_recording_tenant_failed",
+            "tenant_id",
+            "id",
+            postgresql_where=text("status = 'failed' AND deleted_at IS NULL"),
+        ),
         Index("ix_recording_user", "tenant_id", "user_id", "id"),
         # Covers what `models.conservation` counts: it looks at no row.
         Index("ix_recording_created_at", "created_at", postgresql_include=["status", "deleted_at"]),

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ARRAY, Text, text
+from sqlalchemy import ARRAY, Index, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -36,6 +36,7 @@ class Tenant(SQLModel, table=True):
     """A customer: nothing of one tenant is ever visible to another."""
 
     __tablename__ = "tenant"
+    __table_args__ = (Index("ix_tenant_name", "name", "id"),)
 
     id: UUID = Field(default_factory=new_id, primary_key=True)
     name: str

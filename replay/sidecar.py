@@ -9,6 +9,7 @@ not good (`replay.logs`) is there, too, after the events: its reason is `bad_con
 counts the received logs of its kind.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import msgspec
@@ -35,12 +36,27 @@ class Logs(msgspec.Struct, frozen=True):
     network: list[Raw]
 
 
+class _Reason(msgspec.Struct):
+    reason: str
+
+
+class _Reasons(msgspec.Struct):
+    rejected: list[_Reason]
+
+
+_reasons = msgspec.json.Decoder(_Reasons)
 _logs = msgspec.json.Decoder(Logs)
 
 
 def read_logs(sidecar: bytes | bytearray) -> Logs:
     """The logs of a sidecar, as the JSON that its frame decodes to. Raises msgspec.DecodeError."""
     return surrogates.decode(_logs, bytes(sidecar))
+
+
+def reasons(sidecar: bytes | bytearray) -> dict[str, int]:
+    """How many events and logs were rejected for each reason, the most frequent first. Raises msgspec.DecodeError."""
+    found = surrogates.decode(_reasons, bytes(sidecar)).rejected
+    return dict(Counter(one.reason for one in found).most_common())
 
 
 def write(

@@ -6,7 +6,7 @@ from uuid import UUID
 import typer
 
 from app import describe
-from app.commands import ops_acts, ops_top, terminal
+from app.commands import ops_acts, ops_recording, ops_tenants, ops_top, terminal
 from app.commands.ops_options import (
     All,
     ErrorCode,
@@ -126,8 +126,7 @@ def life(recording_id: RecordingId, url: Url = None, api_key: OpsKey = None, as_
     if as_json:
         terminal.write_json(read)
         return
-    columns = ("at", "took", "what", "name", "state", "detail")
-    terminal.print_table(columns, map(_moment_cells, read["moments"]))
+    ops_recording.print_moments(read)
 
 
 def failures(
@@ -200,11 +199,6 @@ def _attempt_cells(one: dict[str, Any]) -> tuple[object, ...]:
     return one["number"], began, took, one["worker"] or "", outcome, one["fingerprint"] or "", error
 
 
-def _moment_cells(one: dict[str, Any]) -> tuple[object, ...]:
-    took = describe.duration(one["duration_ms"])
-    return describe.moment(one["at"]), took, one["what"], one["name"], one["state"], one["detail"] or ""
-
-
 def _process_cells(one: dict[str, Any]) -> tuple[object, ...]:
     busy = f"{one['running']}/{one['threads']}" if one["role"] == "worker" else ""
     heard = describe.moment(one["heartbeat_at"])
@@ -228,5 +222,7 @@ COMMANDS = {
     "processes": processes,
     "conservation": conservation,
     "audit": audit,
+    **ops_recording.COMMANDS,
+    **ops_tenants.COMMANDS,
     **ops_acts.COMMANDS,
 }

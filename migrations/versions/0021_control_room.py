@@ -4,13 +4,21 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0021"
-down_revision = "0018"
+down_revision = "0020"
 branch_labels = None
 depends_on = None
 
 INDEXES: tuple[tuple[str, str, list[str], str | None], ...] = (
     ("ix_job_error", "job", ["id"], "error IS NOT NULL"),
     ("ix_job_history_error", "job_history", ["id"], "error IS NOT NULL"),
+    ("ix_tenant_name", "tenant", ["name", "id"], None),
+    ("ix_accepted_tally_tenant_id", "accepted_tally", ["tenant_id", "hour"], None),
+    (
+        "ix_recording_tenant_failed",
+        "recording",
+        ["tenant_id", "id"],
+        "status = 'failed' AND deleted_at IS NULL",
+    ),
     ("ix_job_dead_whose", "job", ["tenant_id", "kind", "id"], "state = 'dead'"),
 )
 

@@ -61,7 +61,7 @@ def check_answer(document: dict[str, Any], answer: httpx.Response) -> None:
     if path.startswith(f"{ERASURES}/"):
         path = f"{ERASURES}/{{erasure_id}}"
     path = re.sub(
-        r"(?<=/ops/)(job|recording|action|worker)s/[0-9a-f-]{36}",
+        r"(?<=/ops/)(job|recording|action|worker|tenant)s/[0-9a-f-]{36}",
         lambda found: f"{found[1]}s/{{{found[1]}_id}}",
         path,
     )
@@ -277,6 +277,8 @@ async def test_every_operation_is_there(document: dict[str, Any]) -> None:
         "POST /api/v1/ops/workers/{worker_id}/resume",
         "GET /api/v1/ops/conservation",
         "GET /api/v1/ops/rates",
+        "GET /api/v1/ops/tenants",
+        "GET /api/v1/ops/tenants/{tenant_id}",
         "POST /api/v1/ops/workers/{worker_id}/drain",
         "POST /api/v1/ops/refill",
         "POST /api/save-replay",
