@@ -18,7 +18,11 @@ from models import lives
 HOUR = timedelta(hours=1)
 DAYS = 14
 CHOICES = (24, 72, 168)
-SERIES = (("Accepted", "accent", "accepted"), ("In progress", "warn", "in_progress"), ("Failed", "bad", "failed"))
+SERIES = (
+    ("Accepted", "accent", "accepted"),
+    ("In progress", "warn", "in_progress"),
+    ("Failed", "bad", "failed"),
+)
 
 Hours = Annotated[int, QueryParameter(ge=1, le=168)]
 

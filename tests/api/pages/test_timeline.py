@@ -21,12 +21,20 @@ def moment(what: str, begin: float, end: float | None, name: str = "process", **
     ms = None if end is None else round((end - begin) * 1000)
     fields = {"id": "", "state": "done"} | given
     return MomentDocument(
-        at=at(begin), to=None if end is None else at(end), duration_ms=ms, what=what, name=name, detail=None, **fields
+        at=at(begin),
+        to=None if end is None else at(end),
+        duration_ms=ms,
+        what=what,
+        name=name,
+        detail=None,
+        **fields,
     )
 
 
 def drawn(*moments: MomentDocument, now: float = 1e7, deleted_at: str | None = None) -> Picture:
-    found = picture(sorted(moments, key=lambda one: one.at), at(now), deleted_at=deleted_at)
+    found = picture(
+        sorted(moments, key=lambda one: datetime.fromisoformat(one.at)), at(now), deleted_at=deleted_at
+    )
     assert found
     return found
 
@@ -51,7 +59,10 @@ def test_three_seconds_and_thirty_days_are_both_readable() -> None:
 
 
 def test_each_stretch_says_how_long_it_was() -> None:
-    assert [one.words and one.words.text for one in life(30 * DAY_S).stretches] == ["3.0\u2009d", "27.0\u2009d"]
+    assert [one.words and one.words.text for one in life(30 * DAY_S).stretches] == [
+        "3.0\u2009d",
+        "27.0\u2009d",
+    ]
     assert life(3).tail.words
 
 
