@@ -48,7 +48,11 @@ SIDECAR_MAX_BYTES = 32 << 20  # decompressed: to count reasons all of it is read
 )
 async def read_holdings(request: ApiRequest, recording_id: FromPath[UUID]) -> Response[OperatedRecording]:
     """Everything that happened to a recording, in its order, and what is held of it; deleted ones too, until they are purged."""
-    services = services_of(request)
+    return Response(await recording_document(services_of(request), recording_id), headers=NO_STORE)
+
+
+async def recording_document(services: Services, recording_id: UUID) -> OperatedRecording:
+    """All that there is to know of a recording. Raises ApiError: there is none (any more)."""
     async with affordable(NOTHING):
         life = await lives.life_of(services.db, recording_id)
         held = await holdings.holdings_of(services.db, recording_id)
@@ -56,8 +60,7 @@ async def read_holdings(request: ApiRequest, recording_id: FromPath[UUID]) -> Re
         raise ApiError(Code.NOT_FOUND, "There is no such recording.")
     told = msgspec.structs.asdict(life_of(recording_id, life))
     rejected = await rejected_of(services, held)
-    seen = OperatedRecording(**told, **_held(held, services.failed_payload_days), rejected=rejected)
-    return Response(seen, headers=NO_STORE)
+    return OperatedRecording(**told, **_held(held, services.failed_payload_days), rejected=rejected)
 
 
 async def rejected_of(services: Services, held: Holdings) -> RejectedDocument:

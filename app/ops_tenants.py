@@ -59,18 +59,8 @@ async def list_tenants(
     request: ApiRequest, limit: Limit = 25, cursor: Cursor = None, q: Named = None, sort: Sort = "name"
 ) -> Response[TenantList]:
     """List tenants with what they send, what of it waits, runs and failed."""
-    services = services_of(request)
-    if sort == "backlog" and cursor is not None:
-        raise invalid("cursor", "there is one page of a backlog: raise the limit")
-    async with affordable("q"):
-        if sort == "backlog":
-            loads, after = await tenant_load.by_backlog(services.db, q, limit=limit), None
-        else:
-            loads = await tenant_load.by_name(services.db, q, limit=limit + 1, after=cursor)
-            _, after = page_of(loads.tenants, limit)
-    limits = {kind: most for kind, most in _limits(services, loads).items() if most}
-    found = [tenant_of(load, loads.at) for load in loads.tenants[:limit]]
-    return Response(TenantList(timestamp(loads.at), found, limits, after), headers=NO_STORE)
+    found = await tenants_document(services_of(request), limit=limit, cursor=cursor, q=q, sort=sort)
+    return Response(found, headers=NO_STORE)
 
 
 @get(
@@ -81,13 +71,34 @@ async def list_tenants(
 )
 async def read_tenant(request: ApiRequest, tenant_id: FromPath[UUID]) -> Response[TenantDetail]:
     """A tenant: what it sends, its jobs by queue, its recordings by status, its limits and its projects."""
-    services = services_of(request)
+    return Response(await tenant_document(services_of(request), tenant_id), headers=NO_STORE)
+
+
+async def tenants_document(
+    services: Services, *, limit: int, cursor: UUID | None, q: str | None, sort: str
+) -> TenantList:
+    """A page of tenants. Raises ApiError."""
+    if sort == "backlog" and cursor is not None:
+        raise invalid("cursor", "there is one page of a backlog: raise the limit")
+    async with affordable("q"):
+        if sort == "backlog":
+            loads, after = await tenant_load.by_backlog(services.db, q, limit=limit), None
+        else:
+            loads = await tenant_load.by_name(services.db, q, limit=limit + 1, after=cursor)
+            _, after = page_of(loads.tenants, limit)
+    limits = {kind: most for kind, most in _limits(services, loads).items() if most}
+    found = [tenant_of(load, loads.at) for load in loads.tenants[:limit]]
+    return TenantList(timestamp(loads.at), found, limits, after)
+
+
+async def tenant_document(services: Services, tenant_id: UUID) -> TenantDetail:
+    """All that there is to know of a tenant. Raises ApiError: there is none."""
     async with affordable("GET /jobs?tenant_id=…&state=dead"):
         found = await tenant_load.one(services.db, tenant_id)
     if found is None:
         raise ApiError(Code.NOT_FOUND, "There is no such tenant.")
     limits = _limits(services, found.loads)
-    return Response(detail_of(found, limits, services.rates.quotas), headers=NO_STORE)
+    return detail_of(found, limits, services.rates.quotas)
 
 
 def tenant_of(load: TenantLoad, at: datetime) -> TenantDocument:

@@ -4,7 +4,22 @@ from litestar import Router, get, post
 from litestar.params import FromPath
 
 from app.errors import ApiError, Code
-from app.pages import access, actions, assets, failures, faults, find, job, jobs, overview, queues
+from app.pages import (
+    access,
+    actions,
+    assets,
+    audit,
+    conservation,
+    failures,
+    faults,
+    find,
+    job,
+    jobs,
+    overview,
+    queues,
+    recording,
+    tenants,
+)
 from app.pages.forms import check_form
 from app.pages.page import PageRequest
 
@@ -29,6 +44,10 @@ PAGES = Router(
         *failures.HANDLERS,
         *actions.HANDLERS,
         *find.HANDLERS,
+        *recording.HANDLERS,
+        *tenants.HANDLERS,
+        *audit.HANDLERS,
+        *conservation.HANDLERS,
         _leave,
         nothing_here,
     ],
