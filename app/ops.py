@@ -5,6 +5,7 @@ Everything needs the scope `operate`; without it every path is the same 403, whe
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -128,18 +129,7 @@ async def list_jobs(
 )
 async def read_job(request: ApiRequest, job_id: FromPath[UUID]) -> Response[JobDetail]:
     """A job: why it is not running, in a sentence, and what became of its attempts."""
-    services = services_of(request)
-    facts = await answers.facts(
-        services.db,
-        job_id,
-        tenant_running_max=services.tenant_running_max,
-        redis_away=await services.doorbell.is_away(),
-    )
-    job = await filters.job(services.db, job_id)
-    if facts is None or job is None:
-        raise no_job()
-    attempts = [attempt_of(one) for one in await filters.attempts(services.db, job_id)]
-    detail = JobDetail(job_of(job, facts.now), answers.why_not_running(facts), job.error, attempts)
+    _, detail = await job_detail(services_of(request), job_id)
     return Response(detail, headers=NO_STORE)
 
 
@@ -203,6 +193,22 @@ async def conservation_document(services: Services, *, hours: int, days: int) ->
         found = await conservation.conservation(services.db, hours=hours, days=days)
     sums = [sums_of(one) for one in found.hours], [day_of(one) for one in found.days]
     return Conservation(*sums, [broken_of(one) for one in found.broken])
+
+
+async def job_detail(services: Services, job_id: UUID) -> tuple[datetime, JobDetail]:
+    """A job, and when that was so. Raises ApiError."""
+    facts = await answers.facts(
+        services.db,
+        job_id,
+        tenant_running_max=services.tenant_running_max,
+        redis_away=await services.doorbell.is_away(),
+    )
+    job = await filters.job(services.db, job_id)
+    if facts is None or job is None:
+        raise no_job()
+    attempts = [attempt_of(one) for one in await filters.attempts(services.db, job_id)]
+    why = answers.why_not_running(facts)
+    return facts.now, JobDetail(job_of(job, facts.now), why, job.error, attempts)
 
 
 @asynccontextmanager

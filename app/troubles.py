@@ -91,9 +91,9 @@ def storage(sight: Sight) -> Troubles:
     for breaker in sight.seen.breakers if sight.seen else ():
         if breaker.state is BreakerState.OPEN:
             is_open = True
-            waits = counted(sum(_due(sight, kind) for kind in NEEDS[breaker.dependency]), "job")
+            waits = _wait(sum(_due(sight, kind) for kind in NEEDS[breaker.dependency]))
             since = f" since {_at(breaker.opened_at)}" if breaker.opened_at else ""
-            what = f"{breaker.dependency.value.capitalize()} is away{since}: {breaker.probe_error or breaker.reason}. {waits} wait for it."
+            what = f"{breaker.dependency.value.capitalize()} is away{since}: {breaker.probe_error or breaker.reason}. {waits} for it."
             yield Trouble(Severity.CRITICAL, "storage_away", what, do, f"{JOBS}?state=due")
     answer = sight.answers.get("storage")
     if answer and answer.state == "away" and not is_open:
@@ -109,17 +109,17 @@ def processes(sight: Sight) -> Troubles:
         what = "There is no dispatcher: nobody rings for jobs, takes back lost ones, or sweeps."
         yield Trouble(Severity.CRITICAL, "no_dispatcher", what, "Start one.", PROCESSES)
     there = seen.present(Role.WORKER)
+    working = [worker for worker in there if worker.draining_at is None]
     waiting = [kind for kind in JobKind if _due(sight, kind)]
-    alone = [kind for kind in waiting if not any(kind in worker.kinds for worker in there)]
-    if alone:
-        jobs = counted(sum(_due(sight, kind) for kind in alone), "job")
-        what = f"There is no worker for {', '.join(alone)}: due {'is' if jobs[:2] == '1 ' else 'are'} {jobs}."
-        yield Trouble(Severity.CRITICAL, "no_worker", what, "Start one that takes them.", PROCESSES)
-    if there and all(worker.draining_at for worker in there):
+    alone = [kind for kind in waiting if not any(kind in worker.kinds for worker in working)]
+    if there and not working:
         by = ", ".join(sorted({worker.draining_by or "somebody" for worker in there})[:NAMED])
         what = f"All workers drain, as {by} asked: no job is begun."
         severity = Severity.CRITICAL if waiting else Severity.WARNING
         yield Trouble(severity, "workers_draining", what, "Resume one, or start another.", PROCESSES)
+    elif alone:
+        what = f"There is no worker that begins {', '.join(alone)}: {_wait(sum(_due(sight, kind) for kind in alone))}."
+        yield Trouble(Severity.CRITICAL, "no_worker", what, "Start one that takes them.", PROCESSES)
     if gone := [worker for worker in seen.workers if is_gone(worker, seen.now)]:
         names = ", ".join(worker.name for worker in gone[:NAMED]) + (", …" if len(gone) > NAMED else "")
         what = f"{counted(len(gone), 'worker')} not heard of for {span(GONE_S)} or longer: {names}."
@@ -132,8 +132,7 @@ def paused(sight: Sight) -> Troubles:
         if queue.paused_at and (due := _due(sight, queue.kind)):
             since_s = (sight.seen.now - queue.paused_at).total_seconds() if sight.seen else 0.0
             by = queue.paused_by or "somebody"
-            wait = "waits" if due == 1 else "wait"
-            what = f"{by} paused {queue.kind} {span(since_s)} ago ({_at(queue.paused_at)}): {counted(due, 'job')} {wait}."
+            what = f"{by} paused {queue.kind} {span(since_s)} ago ({_at(queue.paused_at)}): {_wait(due)}."
             severity = Severity.WARNING if since_s >= FORGOTTEN_S else Severity.NOTICE
             do = "Resume it, unless there is still a reason."
             yield Trouble(severity, "queue_paused", what, do, _jobs(queue.kind, JobState.DUE))
@@ -252,6 +251,10 @@ def _found(sight: Sight, kind: JobKind, state: JobState) -> JobFigures | None:
 def _due(sight: Sight, kind: JobKind) -> int:
     found = _found(sight, kind, JobState.DUE)
     return found.count if found else 0
+
+
+def _wait(jobs: int) -> str:
+    return f"{counted(jobs, 'job')} {'waits' if jobs == 1 else 'wait'}"
 
 
 def _jobs(kind: JobKind, state: JobState) -> str:

@@ -4,7 +4,22 @@ from litestar import Router, get, post
 from litestar.params import FromPath
 
 from app.errors import ApiError, Code
-from app.pages import access, assets, audit, conservation, faults, overview, queues, recording, tenants
+from app.pages import (
+    access,
+    actions,
+    assets,
+    audit,
+    conservation,
+    failures,
+    faults,
+    find,
+    job,
+    jobs,
+    overview,
+    queues,
+    recording,
+    tenants,
+)
 from app.pages.forms import check_form
 from app.pages.page import PageRequest
 
@@ -24,6 +39,11 @@ PAGES = Router(
     route_handlers=[
         *overview.HANDLERS,
         *queues.HANDLERS,
+        *jobs.HANDLERS,
+        *job.HANDLERS,
+        *failures.HANDLERS,
+        *actions.HANDLERS,
+        *find.HANDLERS,
         *recording.HANDLERS,
         *tenants.HANDLERS,
         *audit.HANDLERS,

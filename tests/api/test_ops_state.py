@@ -4,10 +4,15 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import pytest
 
+from app.health import Readiness
+from app.sight import sight_of
+from app.verdict import verdict
 from models import windows
 from models.db import Database
 from models.doorbell import connect
@@ -66,14 +71,14 @@ async def test_what_is_away_is_told_fast(serve: Serve, key: str, tmp_path: Path)
     assert found["redis"]["latency_ms"] is None
     assert found["storage"]["error"].count("\n") == 0
     assert (seen["redis"], seen["redis_state"]) == ("away", None)
-    verdict = seen["verdict"]
-    assert [one["code"] for one in verdict["troubles"]] == [
+    told = seen["verdict"]
+    assert [one["code"] for one in told["troubles"]] == [
         "redis_away",
         "no_dispatcher",
         "storage_unreachable",
     ]
-    assert not verdict["well"]
-    assert verdict["summary"] == f"{verdict['troubles'][0]['what']} And 1 more."
+    assert not told["well"]
+    assert told["summary"] == f"{told['troubles'][0]['what']} And 2 more."
 
 
 async def test_the_dispatcher_tells_how_full_the_windows_are(
@@ -123,3 +128,21 @@ async def test_the_verdict_names_what_died_but_not_of_what_was_sent(
     assert troubles[1]["what"].startswith("1 job process gave up")
     listed = await ops.get(f"{OPS}/jobs?{troubles[1]['link'].partition('?')[2]}")
     assert str(id_) in {job["recording_id"] for job in listed.json()["jobs"]}
+
+
+async def test_without_postgres_the_rest_is_still_seen(redis_url: str) -> None:
+    async def refused() -> None:
+        raise ConnectionRefusedError("nobody listens")
+
+    redis = connect(redis_url)
+    await windows.tell(redis, Windows(64, {}))
+    checks = {"database": refused, "redis": redis.ping, "storage": redis.ping}
+    pending = SimpleNamespace(size=0, cap=1)
+    services: Any = SimpleNamespace(readiness=Readiness(checks), redis=redis, pending=pending)
+    sight = await sight_of(services)
+    assert (sight.seen, sight.counted, sight.rates) == (None, None, None)
+    assert sight.redis is not None
+    (trouble,) = verdict(sight).troubles
+    assert trouble.code == "database_away"
+    assert "nobody listens" in trouble.what
+    await redis.aclose()

@@ -250,6 +250,43 @@ def test_with_any_trouble_not_all_is_well(codes: set[str], random: Any) -> None:
         assert all(Wanted(state) for state in query.get("state", []))
 
 
+@given(
+    workers=st.lists(
+        st.tuples(st.sets(st.sampled_from(list(JobKind))), st.booleans(), st.sampled_from([0, GONE_S + 1])),
+        max_size=4,
+    ),
+    is_paused=st.booleans(),
+    limit=st.sampled_from([None, 0, 2]),
+    running=st.integers(0, 3),
+    is_open=st.booleans(),
+    is_redis_away=st.booleans(),
+    has_dispatcher=st.booleans(),
+)
+def test_while_a_job_waits_for_long_never_all_is_well(
+    workers: list[tuple[set[JobKind], bool, float]],
+    is_paused: bool,
+    limit: int | None,
+    running: int,
+    is_open: bool,
+    is_redis_away: bool,
+    has_dispatcher: bool,
+) -> None:
+    sight = due(queue(WELL, PROCESS, paused_at=ago(9) if is_paused else None, running_max=limit), age_s=OLD_S)
+    there = [
+        worker(
+            kinds=[kind.value for kind in kinds],
+            draining_at=ago(9) if drains else None,
+            heartbeat_at=ago(silent_s),
+        )
+        for kinds, drains, silent_s in workers
+    ]
+    there += [DISPATCHER] if has_dispatcher else []
+    sight = seen(sight, processes=there, running={PROCESS: running})
+    sight = opened(sight) if is_open else sight
+    redis = None if is_redis_away else WELL.redis
+    assert not verdict(replace(sight, redis=redis)).is_well
+
+
 def test_while_postgres_is_away_what_it_tells_is_not_missed() -> None:
     gone = replace(answer(WELL, "database", "no"), seen=None, counted=None, rates=None)
     assert [one.code for one in verdict(gone).troubles] == ["database_away"]
