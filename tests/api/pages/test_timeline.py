@@ -55,7 +55,7 @@ def test_three_seconds_and_thirty_days_are_both_readable() -> None:
     for ends in (0.3, 3, 3600, 30 * DAY_S):
         status, job = life(ends).lanes
         assert [bar.look.split()[0] for bar in status.bars] == ["uploading", "processing", "ready"]
-        assert all(bar.width > 10 and bar.words and bar.words.room == "always" for bar in status.bars)
+        assert all(bar.width > 10 and bar.words for bar in status.bars)
         assert job.bars[1].words
 
 
