@@ -56,14 +56,14 @@ class Page:
 Look = Callable[[], Awaitable[Page]]
 
 
-async def show(request: PageRequest, look: Look, *, every_s: float = LIVE_S) -> Response[Any]:
-    """What `look` finds: as a document, or as a stream of what changes, looked at `every_s`.
+async def show(request: PageRequest, look: Look, *, every_s: float | None = None) -> Response[Any]:
+    """What `look` finds: as a document, or as a stream of what changes, looked at `every_s`, else LIVE_S.
 
     Raises what `look` raises, before anything is sent.
     """
     page = await look()
     if EVENT_STREAM in request.headers.get("Accept", ""):
-        return _live(request, page, look, every_s)
+        return _live(request, page, look, every_s or LIVE_S)
     return document(request, page)
 
 
