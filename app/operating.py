@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from app.auth import Caller
-from app.errors import ApiError, Code
+from app.errors import ApiError, Code, invalid
 from app.ops import affordable, no_job
 from app.services import Services
 from models import acting, action, answers, filters, queues, workers
@@ -28,7 +28,11 @@ async def act(services: Services, caller: Caller, job_id: UUID, verb: Verb) -> N
 
 
 async def preview(services: Services, verb: Verb, jobs: JobFilter) -> Preview:
-    """What an action would be about. Raises ApiError."""
+    """What an action would be about. Raises ApiError: of all jobs, or of those that are over, there is none."""
+    if jobs == JobFilter():
+        raise invalid("filter", "must have at least one condition")
+    if jobs.state in filters.OVER:
+        raise invalid("filter.state", "must be a state of jobs that are not over")
     async with affordable():
         return await filters.preview(services.db, jobs, acting.applicable(verb))
 

@@ -5,6 +5,7 @@ Everything needs the scope `operate`; without it every path is the same 403, whe
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -105,18 +106,7 @@ async def list_jobs(
 )
 async def read_job(request: ApiRequest, job_id: FromPath[UUID]) -> Response[JobDetail]:
     """A job: why it is not running, in a sentence, and what became of its attempts."""
-    services = services_of(request)
-    facts = await answers.facts(
-        services.db,
-        job_id,
-        tenant_running_max=services.tenant_running_max,
-        redis_away=await services.doorbell.is_away(),
-    )
-    job = await filters.job(services.db, job_id)
-    if facts is None or job is None:
-        raise no_job()
-    attempts = [attempt_of(one) for one in await filters.attempts(services.db, job_id)]
-    detail = JobDetail(job_of(job, facts.now), answers.why_not_running(facts), job.error, attempts)
+    _, detail = await job_detail(services_of(request), job_id)
     return Response(detail, headers=NO_STORE)
 
 
@@ -188,6 +178,22 @@ async def read_conservation(
     sums = [sums_of(one) for one in await conservation.conservation(db, hours)]
     broken = [broken_of(one) for one in await conservation.broken_hours(db)]
     return Response(Conservation(sums, broken), headers=NO_STORE)
+
+
+async def job_detail(services: Services, job_id: UUID) -> tuple[datetime, JobDetail]:
+    """A job, and when that was so. Raises ApiError."""
+    facts = await answers.facts(
+        services.db,
+        job_id,
+        tenant_running_max=services.tenant_running_max,
+        redis_away=await services.doorbell.is_away(),
+    )
+    job = await filters.job(services.db, job_id)
+    if facts is None or job is None:
+        raise no_job()
+    attempts = [attempt_of(one) for one in await filters.attempts(services.db, job_id)]
+    why = answers.why_not_running(facts)
+    return facts.now, JobDetail(job_of(job, facts.now), why, job.error, attempts)
 
 
 async def overview_document(services: Services) -> Overview:

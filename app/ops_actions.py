@@ -10,12 +10,12 @@ from litestar.params import FromPath
 from app import examples_ops, openapi, openapi_ops, operating
 from app.auth import ApiRequest
 from app.bodies import decode_small, read_body
-from app.errors import POLL_AGAIN_S, ApiError, Code, invalid
+from app.errors import POLL_AGAIN_S, ApiError, Code
 from app.ops import NO_STORE, OPERATORS, PATH, Cursor, Limit
 from app.ops_answers import action_of, audit_of, page_of, preview_of
 from app.ops_documents import ActionDocument, ActionList, ActionPreview, AuditList, Changed
 from app.services import services_of
-from models import action, filters
+from models import action
 from models.action import Verb
 from models.filters import JobFilter
 
@@ -79,10 +79,6 @@ async def request_action(request: ApiRequest) -> Response[ActionDocument]:
     services, caller = services_of(request), request.auth
     async with read_body(request.receive, request.headers, services.limits, services.budget) as body:
         order = decode_small(_decoder, body)
-    if order.filter == JobFilter():
-        raise invalid("filter", "must have at least one condition")
-    if order.filter.state in filters.OVER:
-        raise invalid("filter.state", "must be a state of jobs that are not over")
     seen = await operating.preview(services, order.verb, order.filter)
     if order.dry_run:
         previewed: Response[Any] = Response(preview_of(seen), status_code=200, headers=NO_STORE)

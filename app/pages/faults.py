@@ -12,7 +12,7 @@ from app.auth import SAFE_METHODS, SESSION_COOKIE
 from app.errors import RETRY_SOON_S, STATUS, Code, api_error_of
 from app.pages.access import SIGN_IN
 from app.pages.environment import query
-from app.pages.forms import noticed
+from app.pages.forms import local, noticed, one
 from app.pages.page import EVENT_STREAM, Page, PageRequest, document
 
 
@@ -37,6 +37,9 @@ _ADVICE = {
     Code.VALIDATION_ERROR: Advice(
         "That cannot be asked for", "Change what is named here, or begin without filters."
     ),
+    Code.NOT_APPLICABLE: Advice(
+        "There is nothing to do", "Somebody else may have been first. Go back and see how it is now."
+    ),
     Code.OVERLOADED: Advice("Too much at once", "This page tries again by itself.", again=True),
     Code.UNAVAILABLE: Advice(
         "Postgres does not answer",
@@ -60,7 +63,9 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     advice = _ADVICE.get(api_error.code, _ADVICE[Code.INTERNAL_ERROR])
     if asked.htmx and asked.method not in SAFE_METHODS:
         return noticed(api_error.detail, status=STATUS[api_error.code], is_wrong=True)
-    values = {"detail": api_error.detail, "advice": advice, "again_s": RETRY_SOON_S}
+    was_read = asked.method in SAFE_METHODS
+    back = None if was_read else local(one(request.state.get("form") or {}, "next"))
+    values = {"detail": api_error.detail, "advice": advice, "again_s": RETRY_SOON_S, "back": back}
     headers = dict(api_error.headers)
     if advice.again:
         headers |= {"Retry-After": str(RETRY_SOON_S), "Refresh": str(2 * RETRY_SOON_S)}

@@ -58,11 +58,14 @@ class Page:
 Look = Callable[[], Awaitable[Page]]
 
 
-async def show(request: PageRequest, look: Look) -> Response[Any]:
-    """What `look` finds: as a document, or as a stream of what changes. Raises what `look` raises, before anything is sent."""
+async def show(request: PageRequest, look: Look, *, every_s: float = LIVE_S) -> Response[Any]:
+    """What `look` finds: as a document, or as a stream of what changes, looked at `every_s`.
+
+    Raises what `look` raises, before anything is sent.
+    """
     page = await look()
     if EVENT_STREAM in request.headers.get("Accept", ""):
-        return _live(request, page, look)
+        return _live(request, page, look, every_s)
     return document(request, page)
 
 
@@ -81,17 +84,17 @@ def document(
     return answer
 
 
-def _live(request: PageRequest, page: Page, look: Look) -> Stream:
+def _live(request: PageRequest, page: Page, look: Look, every_s: float) -> Stream:
     services = services_of(request)
     if not services.streams.take():
         raise ApiError(Code.OVERLOADED, "Too many live pages are open. This one is still right as of now.")
     compress = "gzip" in request.headers.get("Accept-Encoding", "")
     headers = HEADERS | ({"Content-Encoding": "gzip"} if compress else {})
-    events = _events(request, page, look)
+    events = _events(request, page, look, every_s)
     return Stream(_compressed(events) if compress else events, media_type=EVENT_STREAM, headers=headers)
 
 
-async def _events(request: PageRequest, page: Page, look: Look) -> AsyncIterator[bytes]:
+async def _events(request: PageRequest, page: Page, look: Look, every_s: float) -> AsyncIterator[bytes]:
     services = services_of(request)
     sent = None
     try:
@@ -102,7 +105,7 @@ async def _events(request: PageRequest, page: Page, look: Look) -> AsyncIterator
             yield _event(main) if main != sent else b": nothing new\r\n\r\n"
             sent = main
             while True:
-                if await services.streams.stopped(LIVE_S):
+                if await services.streams.stopped(every_s):
                     return
                 try:
                     token = request.cookies.get(SESSION_COOKIE, "")

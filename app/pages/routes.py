@@ -4,7 +4,7 @@ from litestar import Router, get, post
 from litestar.params import FromPath
 
 from app.errors import ApiError, Code
-from app.pages import access, assets, faults, overview, queues
+from app.pages import access, actions, assets, failures, faults, find, job, jobs, overview, queues
 from app.pages.forms import check_form
 from app.pages.page import PageRequest
 
@@ -21,7 +21,17 @@ _leave = post("/sign-out", include_in_schema=False, status_code=303)(access.leav
 
 PAGES = Router(
     PATH,
-    route_handlers=[*overview.HANDLERS, *queues.HANDLERS, _leave, nothing_here],
+    route_handlers=[
+        *overview.HANDLERS,
+        *queues.HANDLERS,
+        *jobs.HANDLERS,
+        *job.HANDLERS,
+        *failures.HANDLERS,
+        *actions.HANDLERS,
+        *find.HANDLERS,
+        _leave,
+        nothing_here,
+    ],
     guards=[access.operators_only],
     before_request=check_form,
     request_class=PageRequest,

@@ -69,10 +69,37 @@ if (theme) {
   show();
 }
 
+// What went wrong is said in the dialog that asked for it.
+document.addEventListener("htmx:after:swap", () => {
+  const wrong = $("#notices > .wrong");
+  if (!wrong || !$("#dialog").open) return;
+  $("#dialog > .wrong")?.remove();
+  $("#dialog").prepend(wrong);
+});
+
 // A box that stands for all boxes of its table.
 document.addEventListener("change", (event) => {
   if (!event.target.matches("[data-all]")) return;
   for (const box of event.target.closest("table").querySelectorAll("tbody input[type=checkbox]")) box.checked = event.target.checked;
+});
+
+// How many are chosen, and whether that is all; a form asks only for what is filled in.
+function count() {
+  const place = $("#chosen-count");
+  if (!place) return;
+  const boxes = [...document.querySelectorAll("main tbody input[name=job_ids]")];
+  const chosen = boxes.filter((box) => box.checked).length;
+  place.textContent = chosen ? `${chosen} selected:` : "Selected:";
+  const all = $("main [data-all]");
+  all.checked = chosen > 0 && chosen === boxes.length;
+  all.indeterminate = chosen > 0 && chosen < boxes.length;
+}
+document.addEventListener("change", count);
+document.addEventListener("htmx:after:swap", count);
+addEventListener("pageshow", () => setTimeout(count)); // where a browser puts back what was ticked
+document.addEventListener("formdata", (event) => {
+  if (event.target.method !== "get") return;
+  for (const [name, value] of [...event.formData]) if (value === "") event.formData.delete(name);
 });
 
 // Keys: g and a letter goes to a page, / finds, j and k go through rows, Enter opens one, ? says so.
@@ -87,8 +114,9 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     $(".find input")?.focus();
   } else if (event.key === "j" || event.key === "k") {
-    const links = [...document.querySelectorAll("main tbody tr :is(th, td) > a:first-of-type")].filter((link, at, all) => at === 0 || link.closest("tr") !== all[at - 1].closest("tr"));
-    const at = links.findIndex((link) => link.closest("tr").contains(document.activeElement));
+    const row = (link) => link.closest("tr, .group");
+    const links = [...document.querySelectorAll("main tbody tr :is(th, td) > a:first-of-type, main .group h2 a")].filter((link, at, all) => at === 0 || row(link) !== row(all[at - 1]));
+    const at = links.findIndex((link) => row(link).contains(document.activeElement));
     links[Math.max(0, Math.min(links.length - 1, at + (event.key === "j" ? 1 : -1)))]?.focus();
   } else if (event.key === "?") {
     $("#dialog").innerHTML = $("#keys").innerHTML;
