@@ -78,7 +78,7 @@ class Visitor:
 
     async def see(self, path: str, **params: Any) -> Sheet:
         """A page that is there."""
-        answer = await self.client.get(path, params=params, follow_redirects=True)
+        answer = await self.client.get(path, params=params or None, follow_redirects=True)
         assert answer.status_code == 200, answer.text
         return Sheet(answer.text)
 
