@@ -25,7 +25,7 @@ from litestar.response.sse import ServerSentEventMessage
 from app.auth import SESSION_COOKIE, Caller
 from app.errors import POLL_AGAIN_S, ApiError, Code, api_error_of
 from app.pages.environment import ENVIRONMENT
-from app.pages.forms import NOTICE_COOKIE, proof, taken_notice
+from app.pages.forms import NOTICE_COOKIE, NOTICE_PATH, proof, taken_notice
 from app.services import services_of
 from models import sign_in
 from models.tenancy import Scope
@@ -80,7 +80,7 @@ def document(
         body, sent = gzip.compress(body, 6), sent | {"Content-Encoding": "gzip"}
     answer = Response(body, status_code=status, media_type="text/html; charset=utf-8", headers=sent)
     if request.cookies.get(NOTICE_COOKIE):
-        answer.delete_cookie(NOTICE_COOKIE)
+        answer.delete_cookie(NOTICE_COOKIE, path=NOTICE_PATH)
     return answer
 
 
