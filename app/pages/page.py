@@ -15,6 +15,7 @@ import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from litestar import Response
 from litestar.exceptions import HTTPException
@@ -82,6 +83,14 @@ def document(
     if request.cookies.get(NOTICE_COOKIE):
         answer.delete_cookie(NOTICE_COOKIE, path=NOTICE_PATH)
     return answer
+
+
+def cursor_of(request: PageRequest) -> UUID | None:
+    """Where a page of a list begins; one that is no id is at the newest."""
+    try:
+        return UUID(request.query_params.get("cursor", ""))
+    except ValueError:
+        return None
 
 
 def _live(request: PageRequest, page: Page, look: Look, every_s: float) -> Stream:
