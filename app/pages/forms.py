@@ -27,6 +27,7 @@ from app.services import BodyLimits, services_of
 FIELD = "csrf"
 FORM_BYTES = 128 * 1024  # a selection of a thousand jobs
 NOTICE_COOKIE = "tapedeck_notice"
+NOTICE_PATH = "/ops"
 NOTICE_S = 60
 NOTICE_CHARS = 400
 START = "/ops"
@@ -94,7 +95,7 @@ def acted(request: Any, notice: str, *, next_: str | None = None) -> Response[An
         NOTICE_COOKIE,
         value=quote(notice[:NOTICE_CHARS]),
         max_age=NOTICE_S,
-        path="/ops",
+        path=NOTICE_PATH,
         httponly=True,
         samesite="lax",
     )

@@ -14,6 +14,7 @@ import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from litestar import Response
 from litestar.plugins.htmx import HTMXRequest
@@ -23,7 +24,7 @@ from litestar.response.sse import ServerSentEventMessage
 from app.auth import SESSION_COOKIE, Caller
 from app.errors import ApiError, Code, api_error_of
 from app.pages.environment import ENVIRONMENT
-from app.pages.forms import NOTICE_COOKIE, proof, taken_notice
+from app.pages.forms import NOTICE_COOKIE, NOTICE_PATH, proof, taken_notice
 from app.services import services_of
 from models import sign_in
 from models.tenancy import Scope
@@ -78,8 +79,16 @@ def document(
         body, sent = gzip.compress(body, 6), sent | {"Content-Encoding": "gzip"}
     answer = Response(body, status_code=status, media_type="text/html; charset=utf-8", headers=sent)
     if request.cookies.get(NOTICE_COOKIE):
-        answer.delete_cookie(NOTICE_COOKIE, path="/ops")
+        answer.delete_cookie(NOTICE_COOKIE, path=NOTICE_PATH)
     return answer
+
+
+def cursor_of(request: PageRequest) -> UUID | None:
+    """Where a page of a list begins; one that is no id is at the newest."""
+    try:
+        return UUID(request.query_params.get("cursor", ""))
+    except ValueError:
+        return None
 
 
 def _live(request: PageRequest, page: Page, look: Look, every_s: float) -> Stream:
