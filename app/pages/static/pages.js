@@ -56,8 +56,10 @@ const theme = $("#theme");
 if (theme) {
   theme.hidden = false;
   const next = { "": "light", light: "dark", dark: "" };
-  const show = () => (theme.textContent = { "": "Auto", light: "Light", dark: "Dark" }[localStorage.getItem("theme") ?? ""]);
-  theme.setAttribute("aria-label", "Theme: automatic, light or dark");
+  const show = () => {
+    theme.textContent = { "": "Auto", light: "Light", dark: "Dark" }[localStorage.getItem("theme") ?? ""];
+    theme.setAttribute("aria-label", `${theme.textContent} theme: change it`);
+  };
   theme.addEventListener("click", () => {
     const chosen = next[localStorage.getItem("theme") ?? ""];
     localStorage.setItem("theme", chosen);
