@@ -202,6 +202,7 @@ class Deck:
             f"Tapedeck is ready at {self.url}",
             f"  API key      {credentials.api_key}",
             f"  all of it    {self.home.path / 'credentials.json'}",
+            f"  operators    {self.url}/ops  as {credentials.operator.email}, whose password is in that file",
             "",
             "Send it something:",
             f"  {shlex.join(curl)}",

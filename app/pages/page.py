@@ -9,7 +9,6 @@
 A template extends `base.html` and fills its block `main`.
 """
 
-import asyncio
 import gzip
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -17,13 +16,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from litestar import Response
-from litestar.exceptions import HTTPException
 from litestar.plugins.htmx import HTMXRequest
 from litestar.response import Stream
 from litestar.response.sse import ServerSentEventMessage
 
 from app.auth import SESSION_COOKIE, Caller
-from app.errors import POLL_AGAIN_S, ApiError, Code, api_error_of
+from app.errors import ApiError, Code, api_error_of
 from app.pages.environment import ENVIRONMENT
 from app.pages.forms import NOTICE_COOKIE, proof, taken_notice
 from app.services import services_of
@@ -31,8 +29,6 @@ from models import sign_in
 from models.tenancy import Scope
 
 LIVE_S = 2.0
-STREAMS_MAX = 200
-"""Of one process, so that operators who leave pages open keep nothing from anybody: each looks every LIVE_S seconds."""
 EVENT_STREAM = "text/event-stream"
 HEADERS = {
     "Cache-Control": "no-store",
@@ -41,6 +37,8 @@ HEADERS = {
     "Referrer-Policy": "same-origin",
     "Vary": "Accept, Accept-Encoding, Cookie",
 }
+_NOTHING_NEW = b": nothing new\r\n\r\n"  # and so the connection is not idle
+_PROOF = "the-proof-of-this-form"
 _GZIP = zlib.MAX_WBITS | 16
 
 PageRequest = HTMXRequest
@@ -58,14 +56,14 @@ class Page:
 Look = Callable[[], Awaitable[Page]]
 
 
-async def show(request: PageRequest, look: Look, *, every_s: float = LIVE_S) -> Response[Any]:
-    """What `look` finds: as a document, or as a stream of what changes, looked at `every_s`.
+async def show(request: PageRequest, look: Look, *, every_s: float | None = None) -> Response[Any]:
+    """What `look` finds: as a document, or as a stream of what changes, looked at `every_s`, else LIVE_S.
 
     Raises what `look` raises, before anything is sent.
     """
     page = await look()
     if EVENT_STREAM in request.headers.get("Accept", ""):
-        return _live(request, page, look, every_s)
+        return _live(request, page, look, every_s or LIVE_S)
     return document(request, page)
 
 
@@ -89,38 +87,41 @@ def _live(request: PageRequest, page: Page, look: Look, every_s: float) -> Strea
     if not services.streams.take():
         raise ApiError(Code.OVERLOADED, "Too many live pages are open. This one is still right as of now.")
     compress = "gzip" in request.headers.get("Accept-Encoding", "")
-    headers = HEADERS | ({"Content-Encoding": "gzip"} if compress else {})
+    headers = HEADERS | {"X-Accel-Buffering": "no"} | ({"Content-Encoding": "gzip"} if compress else {})
     events = _events(request, page, look, every_s)
     return Stream(_compressed(events) if compress else events, media_type=EVENT_STREAM, headers=headers)
 
 
 async def _events(request: PageRequest, page: Page, look: Look, every_s: float) -> AsyncIterator[bytes]:
     services = services_of(request)
+    token = request.cookies.get(SESSION_COOKIE, "")
+    found: Page | None = page
     sent = None
     try:
         while True:
-            template = ENVIRONMENT.get_template(page.template)
-            context = template.new_context(_context(request, page))
-            main = "".join(template.blocks["main"](context))
-            yield _event(main) if main != sent else b": nothing new\r\n\r\n"
-            sent = main
-            while True:
-                if await services.streams.stopped(every_s):
+            if found is not None:
+                main = _main(request, found)
+                yield _event(main.replace(_PROOF, proof(token))) if main != sent else _NOTHING_NEW
+                sent = main
+            if await services.streams.stopped(every_s):
+                return
+            try:
+                if not await sign_in.still_may(services.db, token, Scope.OPERATE):
+                    yield _event("Your session has ended.", "signed-out")
                     return
-                try:
-                    token = request.cookies.get(SESSION_COOKIE, "")
-                    if not await sign_in.still_may(services.db, token, Scope.OPERATE):
-                        yield _event("ended", "signed-out")
-                        return
-                    page = await look()
-                    break
-                except (ApiError, HTTPException) as error:
-                    yield _event(api_error_of(error).detail, "away")
-                except Exception as error:
-                    yield _event(api_error_of(error).detail, "away")
-                    await asyncio.sleep(POLL_AGAIN_S)
+                found = await look()
+            except Exception as error:  # what was sent stays as it is
+                found = None
+                yield _event(api_error_of(error).detail, "away")
     finally:
         services.streams.give()
+
+
+def _main(request: PageRequest, page: Page) -> str:
+    """What changes of a page; proofs of its forms, another each time, are yet to be put in."""
+    template = ENVIRONMENT.get_template(page.template)
+    context = template.new_context(_context(request, page) | {"csrf": _PROOF})
+    return "".join(template.blocks["main"](context))
 
 
 def _event(data: str, name: str | None = None) -> bytes:

@@ -37,7 +37,7 @@ class Room:
         await self.page.goto(self.url + path)
 
     async def is_live(self) -> None:
-        await expect(self.page.locator(LIVE)).to_be_visible()
+        await expect(self.page.locator(LIVE)).to_be_visible(timeout=20_000)
 
     def _heard(self, message: ConsoleMessage) -> None:
         if message.type == "error":
