@@ -216,6 +216,7 @@ async def _running(app: Litestar, services: Services) -> AsyncIterator[None]:
         app.state.metrics = _deck_metrics(services)
         await stack.enter_async_context(services.figures)
         await stack.enter_async_context(services.throughput)
+        stack.push_async_callback(services.shared.close)
         await stack.enter_async_context(metrics.watched_loop(services.metrics.registry))
         await stack.enter_async_context(services.doorbell)
         await stack.enter_async_context(services.watcher)

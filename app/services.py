@@ -16,6 +16,7 @@ from app.passwords import Passwords
 from app.pending import Pending
 from app.proxies import Proxies
 from app.seams import Seams
+from app.shared import Shared
 from app.streams import Streams
 from app.waiting import Watcher
 from models.db import Database
@@ -66,6 +67,7 @@ class Services:
     readiness: Readiness
     tenant_running_max: int = 0  # of queues without a limit of their own
     streams: Streams = field(default_factory=Streams)
+    shared: Shared = field(default_factory=Shared)
     failed_payload_days: float = 30
     seams: Seams = field(default_factory=Seams)
 
