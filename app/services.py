@@ -19,6 +19,7 @@ from app.seams import Seams
 from app.shared import Shared
 from app.streams import Streams
 from app.waiting import Watcher
+from models.conservation import Conserved
 from models.db import Database
 from models.doorbell import Doorbell
 from models.figures import Figures
@@ -62,6 +63,8 @@ class Services:
     metrics: WebMetrics
     figures: Gatherer[Figures]
     throughput: Gatherer[Rates]
+    last_day: Gatherer[Conserved]
+    last_days: Gatherer[Conserved]
     traces: Traces
     redis: Redis
     readiness: Readiness

@@ -17,7 +17,6 @@ from app.pages.page import Page, PageRequest, show
 from app.services import Services, services_of
 from app.sight import sight_of
 from app.verdict import verdict
-from models import conservation
 from models.conservation import HOUR, Sums
 from models.overview import RunningJob, running_jobs
 
@@ -36,10 +35,10 @@ async def _look(services: Services) -> Page:
     async with affordable(NOTHING):
         sight, conserved, running = await asyncio.gather(
             sight_of(services),
-            conservation.conservation(services.db, hours=HOURS, days=1),
+            services.last_day.present(),
             running_jobs(services.db, limit=RUNNING_MAX),
         )
-    told, hours = verdict(sight), conserved.hours
+    told = verdict(sight)
     values: dict[str, Any] = {"verdict": told, "severity": _severity(told.troubles)}
     if sight.seen is not None:
         now = sight.seen.now
@@ -54,8 +53,9 @@ async def _look(services: Services) -> Page:
             ],
             "more_processes": max(0, len(sight.seen.processes) - LISTED_MAX),
             "running": _by_worker(running),
-            "day": _sum(hours),
-            "chart": _chart(hours, now),
+            "day": _sum(conserved.hours) if conserved else None,
+            "day_at": timestamp(conserved.at) if conserved else None,
+            "chart": _chart(conserved.hours, conserved.at) if conserved else None,
         }
     return Page("overview.html", "Overview", values)
 
