@@ -88,6 +88,7 @@ def acted(request: Any, notice: str, *, next_: str | None = None) -> Response[An
 
     Without JavaScript, or with `next_`, it goes on there; else it stays where it is.
     """
+    services_of(request).shared.forget()
     if request.htmx and next_ is None:
         return noticed(notice, headers={"HX-Trigger": "acted"})
     target = local(next_ or one(form_of(request), "next"))

@@ -9,14 +9,13 @@ from litestar import Response, get
 
 from app.documents import timestamp
 from app.ops import NOTHING, affordable
-from app.ops_answers import overview_of, process_of, sums_of
+from app.ops_answers import conservation_of, overview_of, process_of
 from app.ops_rates import rates_of
 from app.pages.chart import bars_of
 from app.pages.page import Page, PageRequest, show
 from app.services import Services, services_of
 from app.sight import sight_of
 from app.verdict import verdict
-from models import conservation
 from models.conservation import COUNTS, Sums
 from models.overview import RunningJob, running_jobs
 
@@ -35,10 +34,10 @@ async def _look(services: Services) -> Page:
     async with affordable(NOTHING):
         sight, conserved, running = await asyncio.gather(
             sight_of(services),
-            conservation.conservation(services.db, hours=HOURS, days=1),
+            services.last_day.present(),
             running_jobs(services.db, limit=RUNNING_MAX),
         )
-    told, hours = verdict(sight), conserved.hours
+    told = verdict(sight)
     values: dict[str, Any] = {"verdict": told, "severity": _severity(told.troubles)}
     if sight.seen is not None:
         now = sight.seen.now
@@ -53,8 +52,9 @@ async def _look(services: Services) -> Page:
             ],
             "more_processes": max(0, len(sight.seen.processes) - LISTED_MAX),
             "running": _by_worker(running),
-            "day": _sum(hours),
-            "chart": bars_of([sums_of(one) for one in hours], now, HOURS),
+            "day": _sum(conserved.hours) if conserved else None,
+            "day_at": timestamp(conserved.at) if conserved else None,
+            "chart": bars_of(conservation_of(conserved).hours, conserved.at, HOURS) if conserved else None,
         }
     return Page("overview.html", "Overview", values)
 

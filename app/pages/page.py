@@ -11,7 +11,7 @@ A template extends `base.html` and fills its block `main`.
 
 import gzip
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -54,11 +54,12 @@ class Page:
     values: Mapping[str, Any] = field(default_factory=dict)
 
 
-Look = Callable[[], Awaitable[Page]]
+Look = Callable[[], Coroutine[Any, Any, Page]]
 
 
 async def show(request: PageRequest, look: Look, *, every_s: float | None = None) -> Response[Any]:
-    """What `look` finds: as a document, or as a stream of what changes, looked at `every_s`, else LIVE_S.
+    """What `look` finds: as a document, or as a stream of what changes, looked at `every_s`, else LIVE_S. All whose pages have one
+    address share looks once their streams are open: what is on a page depends on nothing but its address.
 
     Raises what `look` raises, before anything is sent.
     """
@@ -118,7 +119,7 @@ async def _events(request: PageRequest, page: Page, look: Look, every_s: float) 
                 if not await sign_in.still_may(services.db, token, Scope.OPERATE):
                     yield _event("Your session has ended.", "signed-out")
                     return
-                found = await look()
+                found = await services.shared.get(_here(request), look)
             except Exception as error:  # what was sent stays as it is
                 found = None
                 yield _event(api_error_of(error).detail, "away")
@@ -147,10 +148,9 @@ async def _compressed(events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 def _context(request: PageRequest, page: Page) -> dict[str, Any]:
     caller = request.scope.get("auth")
-    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return {
         "title": page.title,
-        "here": here,
+        "here": _here(request),
         "path": request.url.path,
         "signed_in": isinstance(caller, Caller),
         "csrf": proof(request.cookies.get(SESSION_COOKIE, "")),
@@ -158,3 +158,7 @@ def _context(request: PageRequest, page: Page) -> dict[str, Any]:
         "is_wrong": False,
         **page.values,
     }
+
+
+def _here(request: PageRequest) -> str:
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
