@@ -1,7 +1,7 @@
 """Figures of the whole deck, gathered in the background: what they cost grows with the number of jobs, or of attempts.
 
-A web process gathers them every few seconds, for at most a `SHARE`th of the time, however many ask. While there is little to
-count, who wants to know how things are now has them gathered anew.
+A web process gathers them every few seconds, for at most a `SHARE`th of the time, however many ask; what only pages show, while
+somebody looks at one. While there is little to count, who wants to know how things are now has them gathered anew.
 """
 
 import asyncio
@@ -24,10 +24,13 @@ log = structlog.get_logger()
 
 class Gatherer(Generic[T]):
     """Knows some figures, from the begin of its block to the end. `look` gathers them: one look at a time; `size` is how many
-    rows it went through."""
+    rows it went through. Without `always`, nothing is gathered unless somebody asks for the `present`."""
 
-    def __init__(self, name: str, look: Callable[[], Awaitable[T]], size: Callable[[T], int]) -> None:
+    def __init__(
+        self, name: str, look: Callable[[], Awaitable[T]], size: Callable[[T], int], *, always: bool = True
+    ) -> None:
         self._name = name
+        self._always = always
         self._look = look
         self._size = size
         self._known: T | None = None
@@ -38,7 +41,8 @@ class Gatherer(Generic[T]):
         self._going_on: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._going_on = asyncio.create_task(self._go_on(), name=self._name)
+        if self._always:
+            self._going_on = asyncio.create_task(self._go_on(), name=self._name)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -55,13 +59,23 @@ class Gatherer(Generic[T]):
         return self._known
 
     async def present(self) -> T | None:
-        """As things are now while there is little to count, else as `recent`."""
+        """As things are now while there is little to count, else as they were lately; it says of when. None as for `recent`."""
         asked = time.monotonic()
         while self._looked_at < asked and self._may_look():
             finished, _ = await asyncio.wait([self._start()], timeout=PATIENCE_S)
             if not finished:
                 break
+        age_s = asked - self._looked_at
+        if self._known is not None and not self._always and age_s > self._pause_s:
+            look = self._start()
+            if age_s > 2 * self._pause_s:  # nobody has asked for a while
+                await asyncio.wait([look], timeout=PATIENCE_S)
         return self._known
+
+    @property
+    def _pause_s(self) -> float:
+        """From the begin of a look to that of the next."""
+        return max(EVERY_S, (1 + SHARE) * self._cost_s)
 
     async def _go_on(self) -> None:
         while True:

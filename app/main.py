@@ -52,6 +52,7 @@ from app.services import BodyLimits, Services
 from app.tracing import Tracing
 from app.waiting import Watcher
 from models import migrate, queries
+from models.conservation import Conserved, conservation
 from models.db import Database, UnsafeServer, wait_for_server
 from models.doorbell import Doorbell, connect
 from models.figures import figures
@@ -129,6 +130,8 @@ def create_app(settings: Settings, traces: Traces | None = None) -> Web:
         metrics=WebMetrics(metrics.new_registry("web")),
         figures=Gatherer("figures", partial(figures, db), lambda known: known.size),
         throughput=Gatherer("rates", partial(rates, db), lambda known: known.ended),
+        last_day=_conserved(db, "day", hours=24, days=1),
+        last_days=_conserved(db, "days", hours=168, days=14),
         redis=redis,
         readiness=health.Readiness({"database": db.ping, "redis": redis.ping, "storage": storage.check}),
         traces=traces or open_traces("web", are_on=settings.traces_are_on),
@@ -216,6 +219,9 @@ async def _running(app: Litestar, services: Services) -> AsyncIterator[None]:
         app.state.metrics = _deck_metrics(services)
         await stack.enter_async_context(services.figures)
         await stack.enter_async_context(services.throughput)
+        await stack.enter_async_context(services.last_day)
+        await stack.enter_async_context(services.last_days)
+        stack.push_async_callback(services.shared.close)
         await stack.enter_async_context(metrics.watched_loop(services.metrics.registry))
         await stack.enter_async_context(services.doorbell)
         await stack.enter_async_context(services.watcher)
@@ -223,6 +229,12 @@ async def _running(app: Litestar, services: Services) -> AsyncIterator[None]:
         await stack.enter_async_context(services.pending)
         await stack.enter_async_context(Heartbeat(services.db, Role.WEB))
         yield
+
+
+def _conserved(db: Database, span: str, *, hours: int, days: int) -> Gatherer[Conserved]:
+    """What pages show of conservation: looked at for all viewers, and for none when there are none."""
+    look = partial(conservation, db, hours=hours, days=days)
+    return Gatherer(f"conservation_of_the_last_{span}", look, lambda known: known.size, always=False)
 
 
 def _deck_metrics(services: Services) -> DeckMetrics:

@@ -18,13 +18,11 @@ from app.auth import ApiRequest, needs
 from app.errors import ApiError, Code
 from app.ops_answers import (
     attempt_of,
-    broken_of,
-    day_of,
+    conservation_of,
     group_of,
     job_of,
     overview_of,
     page_of,
-    sums_of,
     worker_of,
 )
 from app.ops_documents import (
@@ -183,16 +181,9 @@ async def read_conservation(
     days: Annotated[int, QueryParameter(ge=1, le=31, description="As many days (UTC), today first.")] = 7,
 ) -> Response[Conservation]:
     """Whether every recording that was accepted is somewhere, by hours and by days; and the hours in which one is not."""
-    found = await conservation_document(services_of(request), hours=hours, days=days)
-    return Response(found, headers=NO_STORE)
-
-
-async def conservation_document(services: Services, *, hours: int, days: int) -> Conservation:
-    """The sums of the latest hours and days, and what does not add up. Raises ApiError."""
     async with affordable("fewer days"):
-        found = await conservation.conservation(services.db, hours=hours, days=days)
-    sums = [sums_of(one) for one in found.hours], [day_of(one) for one in found.days]
-    return Conservation(*sums, [broken_of(one) for one in found.broken])
+        found = await conservation.conservation(services_of(request).db, hours=hours, days=days)
+    return Response(conservation_of(found), headers=NO_STORE)
 
 
 async def job_detail(services: Services, job_id: UUID) -> tuple[datetime, JobDetail]:

@@ -12,6 +12,7 @@ from app.ops_documents import (
     AttemptDocument,
     AuditDocument,
     BrokenHourDocument,
+    Conservation,
     DayDocument,
     FailureGroup,
     HourDocument,
@@ -28,7 +29,7 @@ from app.sight import Sight
 from app.verdict import verdict
 from models.action import Action, AuditEntry
 from models.attempt import Attempt
-from models.conservation import COUNTS, BrokenHour, Sums
+from models.conservation import COUNTS, BrokenHour, Conserved, Sums
 from models.figures import Figures
 from models.filters import COUNTED_MAX, Preview
 from models.job import JobFields, JobState
@@ -156,20 +157,26 @@ def audit_of(entry: AuditEntry) -> AuditDocument:
     return AuditDocument(at=timestamp(entry.at), **{name: getattr(entry, name) for name in names})
 
 
-def sums_of(sums: Sums) -> HourDocument:
-    """An hour."""
+def conservation_of(found: Conserved) -> Conservation:
+    """Where the recordings are of hours and days, and what does not add up."""
+    return Conservation(
+        [_hour_of(one) for one in found.hours],
+        [_day_of(one) for one in found.days],
+        [_broken_of(one) for one in found.broken],
+    )
+
+
+def _hour_of(sums: Sums) -> HourDocument:
     counts = {name: getattr(sums, name) for name in COUNTS}
     return HourDocument(hour=timestamp(sums.since), missing=sums.missing, **counts)
 
 
-def day_of(sums: Sums) -> DayDocument:
-    """A day."""
+def _day_of(sums: Sums) -> DayDocument:
     counts = {name: getattr(sums, name) for name in COUNTS}
     return DayDocument(day=f"{sums.since:%Y-%m-%d}", missing=sums.missing, **counts)
 
 
-def broken_of(broken: BrokenHour) -> BrokenHourDocument:
-    """An hour that does not add up."""
+def _broken_of(broken: BrokenHour) -> BrokenHourDocument:
     return BrokenHourDocument(
         timestamp(broken.hour), broken.missing, broken.recordings, timestamp(broken.noticed_at)
     )

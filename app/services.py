@@ -16,8 +16,10 @@ from app.passwords import Passwords
 from app.pending import Pending
 from app.proxies import Proxies
 from app.seams import Seams
+from app.shared import Shared
 from app.streams import Streams
 from app.waiting import Watcher
+from models.conservation import Conserved
 from models.db import Database
 from models.doorbell import Doorbell
 from models.figures import Figures
@@ -61,11 +63,14 @@ class Services:
     metrics: WebMetrics
     figures: Gatherer[Figures]
     throughput: Gatherer[Rates]
+    last_day: Gatherer[Conserved]
+    last_days: Gatherer[Conserved]
     traces: Traces
     redis: Redis
     readiness: Readiness
     tenant_running_max: int = 0  # of queues without a limit of their own
     streams: Streams = field(default_factory=Streams)
+    shared: Shared = field(default_factory=Shared)
     failed_payload_days: float = 30
     seams: Seams = field(default_factory=Seams)
 

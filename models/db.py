@@ -83,11 +83,18 @@ class Database:
         )
         event.listen(self.engine.sync_engine, "checkout", _replace_closed)
         self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._repeatable = self.engine.execution_options(isolation_level="REPEATABLE READ")
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
         """A session inside one transaction: committed at the end, rolled back when the block raises."""
         async with AsyncSession(self.engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncSession]:
+        """A session inside one transaction whose statements all see one moment, that of the first of them. For reading only."""
+        async with AsyncSession(self._repeatable, expire_on_commit=False) as session, session.begin():
             yield session
 
     @asynccontextmanager

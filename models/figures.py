@@ -79,6 +79,17 @@ _AWAITED = f"""state <> '{JobState.DEAD}' AND (kind IN ('{JobKind.PROCESS}', '{J
     OR kind = '{JobKind.RELATE}' AND priority = {Priority.AWAITED:d})"""
 """SQL: whether a recording waits for this job, to be ready."""
 
+# A recording has one job of a kind, and mostly waits for one only: to count the jobs, and those that are not the first of
+# their recording, is to count the recordings without sorting the ids of a million.
+_AWAITED_TWICE = text(
+    f"""
+    SELECT count(*) FROM (
+        SELECT recording_id, kind FROM job WHERE kind IN ('{JobKind.VERIFY_VIDEO}', '{JobKind.RELATE}') AND {_AWAITED}
+    ) AS another
+    WHERE EXISTS (SELECT FROM job WHERE {_AWAITED} AND recording_id = another.recording_id AND kind < another.kind)
+    """  # noqa: S608  # constants only
+)
+
 _JOBS = text(
     f"""
     SELECT kind, CASE WHEN state = '{JobState.DUE}' AND due_at > now() THEN 'scheduled' ELSE state END AS now_state,
@@ -89,12 +100,14 @@ _JOBS = text(
            min(due_at) FILTER (WHERE state = '{JobState.DUE}' AND due_at <= now()),
            min(greatest(due_at, ring_at)) FILTER (
                WHERE state = '{JobState.DUE}' AND due_at <= now() AND (ring_at IS NULL OR ring_at <= now())),
-           min(created_at) FILTER (WHERE {_AWAITED})
+           min(created_at) FILTER (WHERE {_AWAITED}),
+           count(*) FILTER (WHERE {_AWAITED}) AS awaited
     FROM job GROUP BY 1, 2
     """  # noqa: S608  # constants only
 )
 
-_UNFINISHED = text(f"SELECT count(DISTINCT recording_id) FROM job WHERE {_AWAITED}")  # noqa: S608  # constants only
+# All of a table is read four times as fast from its begin to its end as by an index (`Database` prefers these).
+_READ_WHOLE = text("SELECT set_config('enable_seqscan', 'on', true)")
 
 _NOW = text("SELECT clock_timestamp()")
 
@@ -115,20 +128,23 @@ _BROKEN = text("SELECT count(*), coalesce(sum(abs(missing)), 0)::bigint FROM bro
 
 
 async def figures(db: Database) -> Figures:
-    """Look."""
-    async with db.autocommit() as connection:
-        at = (await connection.execute(_NOW)).scalar_one()
-        jobs = [JobFigures(*row) for row in await connection.execute(_JOBS)]
-        unfinished = (await connection.execute(_UNFINISHED)).scalar_one()
+    """Look: all of one moment."""
+    async with db.snapshot() as session:
+        at = (await session.execute(_NOW)).scalar_one()
         sessions = dict.fromkeys(PROCESSES, 0)
-        for name, count in await connection.execute(_SESSIONS, {"names": list(PROCESSES)}):
+        for name, count in await session.execute(_SESSIONS, {"names": list(PROCESSES)}):
             sessions[name] = count
         present = dict.fromkeys((role.value for role in Role), 0)
-        for role, count in await connection.execute(_PROCESSES, {"gone_s": GONE_S}):
+        for role, count in await session.execute(_PROCESSES, {"gone_s": GONE_S}):
             present[role] = count
         states = dict.fromkeys(Dependency, False)
-        for dependency, state in await connection.execute(_BREAKERS):
+        for dependency, state in await session.execute(_BREAKERS):
             states[dependency] = state == BreakerState.OPEN
-        broken, missing = (await connection.execute(_BROKEN)).one()
+        broken, missing = (await session.execute(_BROKEN)).one()
+        twice = (await session.execute(_AWAITED_TWICE)).scalar_one()
+        await session.execute(_READ_WHOLE)
+        rows = (await session.execute(_JOBS)).all()
+    jobs = [JobFigures(*row[:-1]) for row in rows]
+    unfinished = sum(row.awaited for row in rows) - twice
     open_ones = {one.value: is_open for one, is_open in states.items()}
     return Figures(at, jobs, unfinished, sessions, present, open_ones, broken, missing)

@@ -118,6 +118,7 @@ class Job(JobFields, table=True):
     __tablename__ = "job"
     __table_args__ = (
         Index("ix_job_ready", "kind", "priority", "tenant_id", "due_at", postgresql_where=text(READY)),
+        Index("ix_job_ready_longest", "due_at", "tenant_id", postgresql_where=text(READY)),
         Index("ix_job_waits", "ring_at", postgresql_where=text(WAITS)),
         Index("ix_job_at_work", "kind", "tenant_id", postgresql_where=text(AT_WORK)),
         Index("ix_job_lease", "lease_until", postgresql_where=text("state = 'running'")),

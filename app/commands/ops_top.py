@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +11,7 @@ from rich.live import Live
 from rich.table import Table
 
 from app import describe
+from app.answers import Refused
 from app.commands import terminal
 from app.commands.ops_options import OpsKey, connect_ops
 from app.commands.options import Url
@@ -20,6 +20,9 @@ from app.ops_client import OpsClient
 FAILURES = 8
 WORKERS = 12
 RECENT = timedelta(seconds=2)
+TOO_COSTLY = "too_costly"
+NAMES = 16  # characters of a row's name that there is always room for
+QUEUE_COLUMNS = ("queue", "due", "later", "runs", "dead", "oldest", "/min", "failed", "wait", "run", "")
 
 Every = Annotated[float, typer.Option("--every", min=0.5, help="Look again after so many seconds.")]
 Once = Annotated[bool, typer.Option("--once", help="Print one frame, and end.")]
@@ -29,31 +32,24 @@ def command(every: Every = 2.0, once: Once = False, url: Url = None, api_key: Op
     """Watch the queues, live; Ctrl-C ends it."""
     with connect_ops(url, api_key) as client:
         if once:
-            console = Console(highlight=False)
-            console.print(frame(_look(client), None))
+            Console(highlight=False).print(frame(_look(client)))
             return
-        now: dict[str, Any] | None = None
-        before: dict[str, Any] | None = None  # the last time that jobs had been counted before
         with Live(console=Console(highlight=False), screen=True, auto_refresh=False) as live:
             try:
                 while True:
-                    seen = _look(client)
-                    if now is not None and _counted_at(seen) > _counted_at(now):
-                        before = now
-                    now = seen
-                    live.update(frame(now, before), refresh=True)
+                    live.update(frame(_look(client)), refresh=True)
                     time.sleep(every)
             except KeyboardInterrupt:
                 return
 
 
-def frame(now: dict[str, Any], before: dict[str, Any] | None) -> RenderableType:
-    """One picture of the deck; with the one before it also how fast things go."""
+def frame(now: dict[str, Any]) -> RenderableType:
+    """One picture of the deck."""
     seen = now["overview"]
-    rates = _rates(now, before) if before else {}
+    rates = {queue["kind"]: rate_cells(queue) for queue in now["rates"]}
     queues = _table(
-        ("queue", "due", "+/s", "scheduled", "running", "dead", "oldest", ""),
-        map(partial(_with_rate, rates), map(queue_cells, seen["queues"])),
+        QUEUE_COLUMNS,
+        (_with_rate(queue_cells(queue), rates) for queue in seen["queues"]),
     )
     failures = _table(
         ("fingerprint", "kind", "attempts", "jobs", "first", "last", "place", "error"),
@@ -103,38 +99,46 @@ def worker_cells(one: dict[str, Any]) -> tuple[object, ...]:
     return one["id"], one["name"], one["state"], busy, heard, ", ".join(one["kinds"])
 
 
+def rate_cells(queue: dict[str, Any]) -> tuple[str, ...]:
+    """How fast a queue goes: what ended a minute, over the last five; what failed, and the 95th percentile of waits and runs, over the last hour."""
+    hour = queue["last_hour"]
+    share = "" if hour["failed_share"] is None else f"{hour['failed_share']:.0%}"
+    p95 = ((hour[name] and describe.duration(hour[name]["p95"])) or "" for name in ("wait_ms", "run_ms"))
+    return f"{queue['last_5_min']['ended_per_min']:.1f}", share, *p95
+
+
 def _look(client: OpsClient) -> dict[str, Any]:
     return {
         "overview": client.get("/overview"),
+        "rates": _rates(client),
         "failures": client.get("/failures", {"limit": FAILURES})["failures"],
         "workers": client.get("/workers")["workers"],
     }
 
 
-def _counted_at(seen: dict[str, Any]) -> datetime:
-    return datetime.fromisoformat(seen["overview"]["counted_at"])
+def _rates(client: OpsClient) -> list[dict[str, Any]]:
+    """Of each queue; of none while there is too much to count."""
+    try:
+        queues: list[dict[str, Any]] = client.get("/rates")["queues"]
+    except Refused as error:
+        if error.code != TOO_COSTLY:
+            raise
+        return []
+    return queues
 
 
-def _rates(now: dict[str, Any], before: dict[str, Any]) -> dict[str, str]:
-    """How fast the backlog of each queue grows or shrinks: jobs a second."""
-    seconds = (_counted_at(now) - _counted_at(before)).total_seconds()
-    if seconds <= 0:
-        return {}
-    earlier = {queue["kind"]: queue["due"] + queue["running"] for queue in before["overview"]["queues"]}
-    return {
-        queue["kind"]: f"{(queue['due'] + queue['running'] - earlier.get(queue['kind'], 0)) / seconds:+.1f}"
-        for queue in now["overview"]["queues"]
-    }
-
-
-def _with_rate(rates: dict[str, str], cells: tuple[object, ...]) -> tuple[object, ...]:
-    return *cells[:2], rates.get(str(cells[0]), ""), *cells[2:]
+def _with_rate(cells: tuple[object, ...], rates: dict[str, tuple[str, ...]]) -> tuple[object, ...]:
+    *counts, note = cells
+    return *counts, *rates.get(str(cells[0]), ("",) * 4), note
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    safe = [[terminal.safe(cell) for cell in row] for row in rows]
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for column in columns:
-        table.add_column(column, no_wrap=True, overflow="ellipsis")
-    for row in rows:
-        table.add_row(*(terminal.safe(cell) for cell in row))
+    for at, column in enumerate(columns):
+        name = max((len(row[0]) for row in safe), default=0) if at == 0 else 0
+        least = max(len(column), min(name, NAMES))
+        table.add_column(column, no_wrap=True, overflow="ellipsis", min_width=least)
+    for row in safe:
+        table.add_row(*row)
     return table

@@ -13,7 +13,7 @@ from app.ops_answers import action_of, page_of, preview_of
 from app.pages.environment import query
 from app.pages.forms import Form, acted, form_of, one
 from app.pages.job_filter import SELECTION, Asked, asked_of, fields_of, phrases_of
-from app.pages.page import Page, PageRequest, document, show
+from app.pages.page import Page, PageRequest, cursor_of, document, show
 from app.services import Services, services_of
 from models import action, lives
 from models.acting import CANARY
@@ -28,10 +28,10 @@ _NOTHING = "No job is chosen. Tick some in the list, or filter it first."
 async def actions(request: PageRequest) -> Response[Any]:
     """The list, newest first."""
     db = services_of(request).db
-    cursor = request.query_params.get("cursor", "")
+    cursor = cursor_of(request)
 
     async def look() -> Page:
-        found = await action.actions(db, limit=ROWS + 1, before=_id_of(cursor))
+        found = await action.actions(db, limit=ROWS + 1, before=cursor)
         page, after = page_of(found, ROWS)
         now = (await lives.now(db)).isoformat()
         rows = [(action_of(one_), phrases_of(one_.filter)) for one_ in page]
@@ -141,14 +141,6 @@ def _verb_of(form: Form) -> Verb:
         return Verb(one(form, "verb") or "")
     except ValueError:
         raise invalid("verb", "must be retry or discard") from None
-
-
-def _id_of(cursor: str) -> UUID | None:
-    """Where a page begins; one that is no id is at the newest."""
-    try:
-        return UUID(cursor) if cursor else None
-    except ValueError:
-        return None
 
 
 HANDLERS = (actions, progress, ask, begin, stop)

@@ -27,6 +27,7 @@ from app.services import BodyLimits, services_of
 FIELD = "csrf"
 FORM_BYTES = 128 * 1024  # a selection of a thousand jobs
 NOTICE_COOKIE = "tapedeck_notice"
+NOTICE_PATH = "/ops"
 NOTICE_S = 60
 NOTICE_CHARS = 400
 START = "/ops"
@@ -87,6 +88,7 @@ def acted(request: Any, notice: str, *, next_: str | None = None) -> Response[An
 
     Without JavaScript, or with `next_`, it goes on there; else it stays where it is.
     """
+    services_of(request).shared.forget()
     if request.htmx and next_ is None:
         return noticed(notice, headers={"HX-Trigger": "acted"})
     target = local(next_ or one(form_of(request), "next"))
@@ -94,7 +96,7 @@ def acted(request: Any, notice: str, *, next_: str | None = None) -> Response[An
         NOTICE_COOKIE,
         value=quote(notice[:NOTICE_CHARS]),
         max_age=NOTICE_S,
-        path="/ops",
+        path=NOTICE_PATH,
         httponly=True,
         samesite="lax",
     )

@@ -42,12 +42,12 @@ _ID = "must be a whole id: 32 hex digits, with dashes or without"
 CONTROLS = (
     Control("kind", "Queue", "of the queue", "must be one of the queues", tuple(JobKind), is_first=True),
     Control("state", "State", "that are", "must be one of the states", tuple(Wanted), is_first=True),
+    Control("error", "Error says", "whose error says", "must be 1 to 200 characters", is_first=True),
     Control(
         "error_code",
         "Error code",
         "with the error code",
         "must be a code such as processing_failed: at most 64 of a-z and _",
-        is_first=True,
     ),
     Control("fingerprint", "Fingerprint", "that failed last as", "must be 16 of 0-9 and a-f"),
     Control("recording_id", "Recording", "of the recording", _ID),
@@ -59,6 +59,7 @@ CONTROLS = (
         "must be a number of seconds, at most a billion",
         shown=lambda seconds: lasting(float(seconds) * 1000),
     ),
+    Control("worker", "Worker", "that are run by", "must be the name of a process"),
 )
 """In the order of the form."""
 

@@ -13,7 +13,7 @@ from app.ops_answers import job_of, page_of
 from app.ops_documents import JobDocument
 from app.pages.environment import query
 from app.pages.job_filter import CONTROLS, SELECTION, Asked, asked_of, phrases_of
-from app.pages.page import Page, PageRequest, document, show
+from app.pages.page import Page, PageRequest, cursor_of, document, show
 from app.services import Services, services_of
 from models import filters, lives
 from models.acting import DISCARDABLE
@@ -41,12 +41,12 @@ async def jobs(request: PageRequest) -> Response[Any]:
     sent = request.query_params.dict()
     sent.pop(SELECTION, None)  # a list is no selection
     asked = asked_of(sent)
-    cursor = request.query_params.get("cursor")
+    cursor = cursor_of(request)
     if asked.faults:
         return document(request, _page(asked, cursor=cursor), status=STATUS[Code.VALIDATION_ERROR])
 
     async def look() -> Page:
-        found, now = await _found(services, asked.jobs, _id_of(cursor))
+        found, now = await _found(services, asked.jobs, cursor)
         return _page(asked, cursor=cursor, found=found, now=now)
 
     try:
@@ -79,7 +79,7 @@ async def _found(services: Services, jobs: JobFilter, before: UUID | None) -> tu
 def _page(
     asked: Asked,
     *,
-    cursor: str | None,
+    cursor: UUID | None,
     found: list[Row] | None = None,
     now: datetime | None = None,
     problem: str = "",
@@ -106,14 +106,6 @@ def _page(
         "discard_all": may_act and (jobs.kind is None or jobs.kind in DISCARDABLE),
     }
     return Page("jobs.html", "Jobs", values)
-
-
-def _id_of(cursor: str | None) -> UUID | None:
-    """Where a page begins; one that is no id is at the newest."""
-    try:
-        return UUID(cursor) if cursor else None
-    except ValueError:
-        return None
 
 
 HANDLERS = (jobs,)

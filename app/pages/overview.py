@@ -3,22 +3,20 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
-import msgspec
 from litestar import Response, get
 
 from app.documents import timestamp
 from app.ops import NOTHING, affordable
-from app.ops_answers import overview_of, process_of
+from app.ops_answers import conservation_of, overview_of, process_of
 from app.ops_rates import rates_of
+from app.pages.chart import bars_of
 from app.pages.page import Page, PageRequest, show
 from app.services import Services, services_of
 from app.sight import sight_of
 from app.verdict import verdict
-from models import conservation
-from models.conservation import HOUR, Sums
+from models.conservation import COUNTS, Sums
 from models.overview import RunningJob, running_jobs
 
 HOURS = 24
@@ -36,10 +34,10 @@ async def _look(services: Services) -> Page:
     async with affordable(NOTHING):
         sight, conserved, running = await asyncio.gather(
             sight_of(services),
-            conservation.conservation(services.db, hours=HOURS, days=1),
+            services.last_day.present(),
             running_jobs(services.db, limit=RUNNING_MAX),
         )
-    told, hours = verdict(sight), conserved.hours
+    told = verdict(sight)
     values: dict[str, Any] = {"verdict": told, "severity": _severity(told.troubles)}
     if sight.seen is not None:
         now = sight.seen.now
@@ -54,8 +52,9 @@ async def _look(services: Services) -> Page:
             ],
             "more_processes": max(0, len(sight.seen.processes) - LISTED_MAX),
             "running": _by_worker(running),
-            "day": _sum(hours),
-            "chart": _chart(hours, now),
+            "day": _sum(conserved.hours) if conserved else None,
+            "day_at": timestamp(conserved.at) if conserved else None,
+            "chart": bars_of(conservation_of(conserved).hours, conserved.at, HOURS) if conserved else None,
         }
     return Page("overview.html", "Overview", values)
 
@@ -72,24 +71,7 @@ def _by_worker(jobs: Sequence[RunningJob]) -> dict[str, list[RunningJob]]:
 
 
 def _sum(hours: Sequence[Sums]) -> dict[str, int]:
-    names = ("accepted", "ready", "failed", "in_progress", "deleted", "missing")
-    return {name: sum(getattr(one, name) for one in hours) for name in names}
-
-
-def _chart(hours: Sequence[Sums], now: datetime) -> str:
-    """What `data-chart` takes: an hour without recordings is one with none."""
-    known = {one.since: one for one in hours}
-    last = now.replace(minute=0, second=0, microsecond=0)
-    shown = [last - n * HOUR for n in reversed(range(HOURS))]
-    series = [
-        {
-            "label": name,
-            "colour": colour,
-            "values": [getattr(known[hour], name) if hour in known else 0 for hour in shown],
-        }
-        for name, colour in (("accepted", "accent"), ("failed", "bad"))
-    ]
-    return msgspec.json.encode({"x": [int(hour.timestamp()) for hour in shown], "series": series}).decode()
+    return {name: sum(getattr(one, name) for one in hours) for name in (*COUNTS, "missing")}
 
 
 HANDLERS = (overview,)

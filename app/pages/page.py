@@ -11,9 +11,10 @@ A template extends `base.html` and fills its block `main`.
 
 import gzip
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from litestar import Response
 from litestar.plugins.htmx import HTMXRequest
@@ -23,7 +24,7 @@ from litestar.response.sse import ServerSentEventMessage
 from app.auth import SESSION_COOKIE, Caller
 from app.errors import ApiError, Code, api_error_of
 from app.pages.environment import ENVIRONMENT
-from app.pages.forms import NOTICE_COOKIE, proof, taken_notice
+from app.pages.forms import NOTICE_COOKIE, NOTICE_PATH, proof, taken_notice
 from app.services import services_of
 from models import sign_in
 from models.tenancy import Scope
@@ -54,16 +55,17 @@ class Page:
     values: Mapping[str, Any] = field(default_factory=dict)
 
 
-Look = Callable[[], Awaitable[Page]]
+Look = Callable[[], Coroutine[Any, Any, Page]]
 
 
-async def show(request: PageRequest, look: Look, *, every_s: float = LIVE_S) -> Response[Any]:
-    """What `look` finds: as a document, or as a stream of what changes, looked at `every_s`.
+async def show(request: PageRequest, look: Look, *, every_s: float | None = None) -> Response[Any]:
+    """What `look` finds: as a document, or as a stream of what changes, looked at `every_s`, else LIVE_S. All whose pages have one
+    address share looks once their streams are open: what is on a page depends on nothing but its address.
 
     Raises what `look` raises, before anything is sent.
     """
     page = await look()
-    return _live(request, page, look, every_s) if wants_stream(request) else document(request, page)
+    return _live(request, page, look, every_s or LIVE_S) if wants_stream(request) else document(request, page)
 
 
 def wants_stream(request: PageRequest) -> bool:
@@ -83,13 +85,21 @@ def document(
         body, sent = gzip.compress(body, 6), sent | {"Content-Encoding": "gzip"}
     answer = Response(body, status_code=status, media_type="text/html; charset=utf-8", headers=sent)
     if request.cookies.get(NOTICE_COOKIE):
-        answer.delete_cookie(NOTICE_COOKIE, path="/ops")
+        answer.delete_cookie(NOTICE_COOKIE, path=NOTICE_PATH)
     return answer
 
 
 def last_event(data: str, name: str, *, status: int = 200) -> Response[bytes]:
     """A stream that says one thing and is over."""
     return Response(_event(data, name), status_code=status, media_type=EVENT_STREAM, headers=HEADERS)
+
+
+def cursor_of(request: PageRequest) -> UUID | None:
+    """Where a page of a list begins; one that is no id is at the newest."""
+    try:
+        return UUID(request.query_params.get("cursor", ""))
+    except ValueError:
+        return None
 
 
 def _live(request: PageRequest, page: Page, look: Look, every_s: float) -> Stream:
@@ -119,10 +129,10 @@ async def _events(request: PageRequest, page: Page, look: Look, every_s: float) 
                 if not await sign_in.still_may(services.db, token, Scope.OPERATE):
                     yield _event("Your session has ended.", "signed-out")
                     return
-                found = await look()
+                found = await services.shared.get(_here(request), look)
             except (
                 Exception
-            ) as error:  # what was sent stays as it is, and is sent again once it can be looked up
+            ) as error:  # what was sent stays as it is; it is sent again when it can be looked up
                 found = sent = None
                 yield _event(api_error_of(error).detail, "away")
     finally:
@@ -150,10 +160,9 @@ async def _compressed(events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 def _context(request: PageRequest, page: Page) -> dict[str, Any]:
     caller = request.scope.get("auth")
-    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return {
         "title": page.title,
-        "here": here,
+        "here": _here(request),
         "path": request.url.path,
         "signed_in": isinstance(caller, Caller),
         "csrf": proof(request.cookies.get(SESSION_COOKIE, "")),
@@ -161,3 +170,7 @@ def _context(request: PageRequest, page: Page) -> dict[str, Any]:
         "is_wrong": False,
         **page.values,
     }
+
+
+def _here(request: PageRequest) -> str:
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")

@@ -21,18 +21,12 @@ from app.pages.timeline import picture
 from app.services import Services, services_of
 from models import answers, lives, whose
 from models.action import Verb
+from models.figures import OF_INPUT
 from models.job import LIVE, JobState
-from models.recording import FailureCode, Status
+from models.recording import Status
 
 OPEN = {state.value for state in (*LIVE, JobState.DEAD)}
 ANSWERED_MAX = 10  # jobs of one recording that are asked why
-OF_INPUT = {
-    FailureCode.NO_VALID_EVENTS,
-    FailureCode.PAYLOAD_UNREADABLE,
-    FailureCode.VIDEO_MISSING,
-    FailureCode.VIDEO_UNREADABLE,
-    FailureCode.VIDEO_TOO_LARGE,
-}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from app.commands import ops_top
-from app.examples_ops import FAILURES, OVERVIEW, WORKERS
+from app.examples_ops import FAILURES, OVERVIEW, RATES, WORKERS
 from tests.api.operators import HOSTILE
 from tests.cli.conftest import Shelf, Tapedeck
 from tests.deck import Deck
@@ -103,21 +103,21 @@ async def test_it_takes_operate_and_says_which_jobs(shelf: Shelf, ops: Tapedeck)
 
 def test_a_frame_shows_rates_and_lets_nothing_steer_the_terminal() -> None:
     queue = OVERVIEW["queues"][0]
-    before = {"overview": OVERVIEW | {"counted_at": "2026-05-04T10:00:00Z"}}
     now = {
         "overview": OVERVIEW
         | {
             "queues": [queue | {"due": 17, "paused_at": OVERVIEW["at"], "paused_by": HOSTILE}],
             "verdict": {"well": False, "summary": "", "troubles": [TROUBLE, TROUBLE | {"what": HOSTILE}]},
         },
+        "rates": RATES["queues"],
         "failures": [FAILURES["failures"][0] | {"sample": HOSTILE, "place": HOSTILE}],
         "workers": [WORKERS["workers"][0] | {"name": HOSTILE}],
     }
     console = Console(width=400, highlight=False)
     with console.capture() as captured:
-        console.print(ops_top.frame(now, before))
+        console.print(ops_top.frame(now))
     shown = captured.get()
-    assert "+2.0" in shown
+    assert f"{RATES['queues'][0]['last_5_min']['ended_per_min']:.1f}" in shown
     assert shown.startswith("critical: Redis is away. Start it.")
     assert "[bold]" in shown
     assert not set(shown) & {"\x1b", "\x07", "\u202e"}

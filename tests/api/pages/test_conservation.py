@@ -6,7 +6,7 @@ from html import unescape
 from uuid import UUID, uuid4
 
 from app.ops_documents import HourDocument
-from app.pages.conservation import chart_of
+from app.pages.chart import bars_of
 from models import deletion
 from models.conservation import BrokenHour
 from models.db import Database
@@ -83,7 +83,7 @@ async def test_more_hours_are_a_link_away(operator: Visitor) -> None:
 
 def test_hours_with_nothing_are_bars_of_nothing() -> None:
     now = datetime(2026, 5, 4, 10, 30, tzinfo=UTC)
-    found = chart_of([HourDocument("2026-05-04T09:00:00Z", 5, 4, 1, 0, 0, 0)], now, 3)
+    found = json.loads(bars_of([HourDocument("2026-05-04T09:00:00Z", 5, 4, 1, 0, 0, 0)], now, 3))
     assert found["x"] == [int(now.replace(minute=0).timestamp()) - back * 3600 for back in (2, 1, 0)]
     assert [one["values"] for one in found["series"]] == [
         [None, 5, None],

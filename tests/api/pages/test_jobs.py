@@ -28,6 +28,10 @@ FILTERS: list[dict[str, Any]] = [
     {"state": "due"},
     {"state": "scheduled"},
     {"error_code": "no_valid_events"},
+    {"error": "VALID"},
+    {"error": "100 %_", "state": "dead"},
+    {"worker": "test"},
+    {"worker": "nobody", "kind": "process"},
     {"older_than_s": "0"},
     {"older_than_s": "3600", "kind": "process"},
 ]
@@ -191,6 +195,7 @@ async def test_a_job_is_retried_and_discarded_from_its_page(
     page = await operator.see(f"/ops/jobs/{there}")
     after = await operator.send(page, f"/ops/jobs/{there}/retry")
     assert "It is due now" in after.html
+    assert "It is due now" not in (await operator.see("/ops")).html
     assert await status(database, recording) is Status.PROCESSING
     again = await job_of(database, recording, JobKind.PROCESS)
     assert again

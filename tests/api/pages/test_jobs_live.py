@@ -36,7 +36,7 @@ async def test_the_list_of_jobs_is_sent_again_when_one_dies(
     async with operator.client.stream("GET", "/ops/jobs?state=dead", headers=EVENTS) as answer:
         assert answer.headers["Content-Type"].startswith("text/event-stream")
         said = events(answer)
-        assert "No job matches." in await anext(said)
+        assert "No dead job matches." in await anext(said)
         (recording,) = await dead(database, hand)
         row = f'id="job-{await job_id(database, recording)}"'
         async for event in said:

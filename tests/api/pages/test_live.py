@@ -11,7 +11,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from app import streams
+from app import shared, streams
 from app.pages import page as pages
 from models.db import Database
 from models.tenancy import Scope
@@ -82,6 +82,24 @@ async def test_only_the_page_itself_is_kept_up_to_date(operator: Visitor) -> Non
     for source in ("body", "a", "form"):
         piece = await operator.client.get("/ops", headers=accept | {"HX-Source": source})
         assert piece.headers["Content-Type"].startswith("text/html")
+
+
+async def test_viewers_of_a_page_share_looks(
+    operator: Visitor, database: Database, hand: Deckhand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "FRESH_S", 3600)
+    async with stream(operator.client) as one, stream(operator.client) as other:
+        for seen in (one, other, one, other):
+            await seen.event()
+        await accepted(database, hand)
+        for seen in (one, other):
+            assert '<b class="">0</b> accepted' in await seen.event()
+            assert '<b class="">0</b> accepted' in await seen.event()
+        page = await operator.see("/ops")  # who comes now sees what is
+        assert page.told("accepted", "conservation") == "1 accepted"
+        await operator.send(page, "/ops/queues/process/pause")
+        for seen in (one, other):  # and so do all when something was done
+            await seen.until('<b class="">1</b> accepted')
 
 
 async def test_a_session_that_ends_ends_it(operator: Visitor, database: Database) -> None:

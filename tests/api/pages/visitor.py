@@ -12,7 +12,7 @@ from models.tenancy import Scope
 from tests.factories import Deckhand
 
 EMAIL, PASSWORD = "ops@example.com", "correct horse battery"
-HASH = PasswordHasher().hash(PASSWORD)
+HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)  # as fast as it can be
 
 
 async def make_operator(
