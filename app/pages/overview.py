@@ -18,10 +18,12 @@ from app.sight import sight_of
 from app.verdict import verdict
 from models.conservation import COUNTS, Sums
 from models.overview import RunningJob, running_jobs
+from models.processes import HEARTBEAT_S
 
 HOURS = 24
 RUNNING_MAX = 200
 LISTED_MAX = 60  # processes on this page
+SILENT_MS = 5 * HEARTBEAT_S * 1000  # not gone yet, but it misses one heartbeat after another
 
 
 @get("/", include_in_schema=False)
@@ -50,6 +52,7 @@ async def _look(services: Services) -> Page:
                 process_of(one, now, sight.seen.running_by.get(one.name, 0))
                 for one in sight.seen.processes[:LISTED_MAX]
             ],
+            "silent_ms": SILENT_MS,
             "more_processes": max(0, len(sight.seen.processes) - LISTED_MAX),
             "running": _by_worker(running),
             "day": _sum(conserved.hours) if conserved else None,

@@ -138,6 +138,7 @@ async def test_a_killed_worker_is_missed_and_its_job_goes_to_the_next(night: Sta
     (lost,) = await night.send(body=LARGE)
     await running(night.deck.database_url)
     night.deck.kill("worker")
+    await expect(page.locator("#processes")).to_contain_text("silent", timeout=SOON_MS)
     await night.sql("UPDATE process SET heartbeat_at = heartbeat_at - interval '61 s' WHERE role = 'worker'")
     await operator.reads("There is no worker that begins process: 1 job waits.")
     await operator.picture("worker-killed")
