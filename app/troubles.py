@@ -25,9 +25,8 @@ NEAR_CAP = 0.8  # of what may wait in Postgres: a fifth is left to act in
 NAMED = 3
 
 OPS = "/ops"
-JOBS, PROCESSES, FAILURES, CONSERVATION = (
-    f"{OPS}/{page}" for page in ("jobs", "processes", "failures", "conservation")
-)
+JOBS, FAILURES, CONSERVATION = (f"{OPS}/{page}" for page in ("jobs", "failures", "conservation"))
+PROCESSES, DEPENDENCIES, REDIS = (f"{OPS}#{part}" for part in ("processes", "dependencies", "redis"))
 
 
 class Severity(IntEnum):
@@ -78,11 +77,11 @@ def redis(sight: Sight) -> Troubles:
         answer = sight.answers.get("redis")
         why = f": {answer.error}" if answer and answer.error else ""
         what = f"Redis does not answer{why}. Jobs wait in Postgres, for workers cannot be rung for; nothing is lost."
-        yield Trouble(Severity.CRITICAL, "redis_away", what, "Start it, or see what its log says.", PROCESSES)
+        yield Trouble(Severity.CRITICAL, "redis_away", what, "Start it, or see what its log says.", REDIS)
     elif not sight.redis.is_fit:
         what = f"Redis evicts messages when its memory is full: maxmemory-policy is {sight.redis.policy}."
         do = "Set maxmemory-policy noeviction. What is evicted is rung for again, later."
-        yield Trouble(Severity.WARNING, "redis_evicts", what, do, PROCESSES)
+        yield Trouble(Severity.WARNING, "redis_evicts", what, do, REDIS)
 
 
 def storage(sight: Sight) -> Troubles:
@@ -98,7 +97,7 @@ def storage(sight: Sight) -> Troubles:
     answer = sight.answers.get("storage")
     if answer and answer.state == "away" and not is_open:
         what = f"Storage does not answer the web process that you asked: {answer.error}."
-        yield Trouble(Severity.WARNING, "storage_unreachable", what, do, PROCESSES)
+        yield Trouble(Severity.WARNING, "storage_unreachable", what, do, DEPENDENCIES)
 
 
 def processes(sight: Sight) -> Troubles:

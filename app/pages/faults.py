@@ -9,11 +9,11 @@ from litestar import Request, Response
 from litestar.response import Redirect
 
 from app.auth import SAFE_METHODS, SESSION_COOKIE
-from app.errors import RETRY_SOON_S, STATUS, Code, api_error_of
+from app.errors import RETRY_SOON_S, STATUS, ApiError, Code, api_error_of
 from app.pages.access import SIGN_IN
 from app.pages.environment import query
 from app.pages.forms import local, noticed, one
-from app.pages.page import EVENT_STREAM, Page, PageRequest, document
+from app.pages.page import Page, PageRequest, document, last_event, wants_stream
 
 
 class Advice(NamedTuple):
@@ -58,6 +58,8 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """The page that an exception becomes."""
     asked = PageRequest(request.scope, request.receive, request.send)
     api_error = api_error_of(error)
+    if wants_stream(asked):
+        return _to_stream(api_error)
     if api_error.code is Code.UNAUTHORIZED:
         return _to_sign_in(asked)
     advice = _ADVICE.get(api_error.code, _ADVICE[Code.INTERNAL_ERROR])
@@ -74,9 +76,14 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     )
 
 
+def _to_stream(error: ApiError) -> Response[Any]:
+    """What a page that is open already gets instead of its stream: it stays as it is, and says why."""
+    if error.code in (Code.UNAUTHORIZED, Code.FORBIDDEN):
+        return last_event(error.detail, "signed-out")  # a status that is no success is only tried again
+    return last_event(error.detail, "away", status=STATUS[error.code])
+
+
 def _to_sign_in(request: PageRequest) -> Response[Any]:
-    if EVENT_STREAM in request.headers.get("Accept", ""):
-        return Response(None, status_code=204)  # which ends a stream for good
     wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     if request.method != "GET":
         wanted = (

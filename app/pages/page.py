@@ -31,6 +31,7 @@ from models.tenancy import Scope
 
 LIVE_S = 2.0
 EVENT_STREAM = "text/event-stream"
+SOURCE = "main#main"
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -64,9 +65,13 @@ async def show(request: PageRequest, look: Look, *, every_s: float | None = None
     Raises what `look` raises, before anything is sent.
     """
     page = await look()
-    if EVENT_STREAM in request.headers.get("Accept", ""):
-        return _live(request, page, look, every_s or LIVE_S)
-    return document(request, page)
+    return _live(request, page, look, every_s or LIVE_S) if wants_stream(request) else document(request, page)
+
+
+def wants_stream(request: PageRequest) -> bool:
+    """Whether it is `<main>` that asks to be kept up to date: hx-sse has everything that htmx sends ask for a stream, too."""
+    is_main = request.headers.get("HX-Source", SOURCE) == SOURCE
+    return is_main and EVENT_STREAM in request.headers.get("Accept", "")
 
 
 def document(
@@ -82,6 +87,11 @@ def document(
     if request.cookies.get(NOTICE_COOKIE):
         answer.delete_cookie(NOTICE_COOKIE, path=NOTICE_PATH)
     return answer
+
+
+def last_event(data: str, name: str, *, status: int = 200) -> Response[bytes]:
+    """A stream that says one thing and is over."""
+    return Response(_event(data, name), status_code=status, media_type=EVENT_STREAM, headers=HEADERS)
 
 
 def cursor_of(request: PageRequest) -> UUID | None:
@@ -120,8 +130,10 @@ async def _events(request: PageRequest, page: Page, look: Look, every_s: float) 
                     yield _event("Your session has ended.", "signed-out")
                     return
                 found = await services.shared.get(_here(request), look)
-            except Exception as error:  # what was sent stays as it is
-                found = None
+            except (
+                Exception
+            ) as error:  # what was sent stays as it is; it is sent again when it can be looked up
+                found = sent = None
                 yield _event(api_error_of(error).detail, "away")
     finally:
         services.streams.give()

@@ -143,18 +143,18 @@ PROCESS, DUE = JobKind.PROCESS, "/ops/jobs?kind=process&state=due"
 WRONGS: Mapping[str, Wrong] = {
     "database_away": Wrong(lambda s: answer(s, "database", "OSError: no"), C, "/ops", "OSError: no"),
     "redis_away": Wrong(
-        lambda s: replace(answer(s, "redis", "no way"), redis=None), C, "/ops/processes", "no way"
+        lambda s: replace(answer(s, "redis", "no way"), redis=None), C, "/ops#redis", "no way"
     ),
     "redis_evicts": Wrong(
         lambda s: replace(s, redis=RedisState("allkeys-lru", 1, 2, Windows(64, {}))),
         W,
-        "/ops/processes",
+        "/ops#redis",
         "allkeys-lru",
     ),
     "storage_away": Wrong(opened, C, "/ops/jobs?state=due", "Storage is away since 2026-05-04 09:59Z: slow."),
-    "storage_unreachable": Wrong(lambda s: answer(s, "storage", "a 403"), W, "/ops/processes", "a 403"),
-    "no_worker": Wrong(lambda s: workers(due(s)), C, "/ops/processes", "process"),
-    "no_dispatcher": Wrong(lambda s: seen(s, processes=[worker()]), C, "/ops/processes"),
+    "storage_unreachable": Wrong(lambda s: answer(s, "storage", "a 403"), W, "/ops#dependencies", "a 403"),
+    "no_worker": Wrong(lambda s: workers(due(s)), C, "/ops#processes", "process"),
+    "no_dispatcher": Wrong(lambda s: seen(s, processes=[worker()]), C, "/ops#processes"),
     "queue_paused": Wrong(
         lambda s: queue(due(s), PROCESS, paused_at=ago(FORGOTTEN_S), paused_by="kim@example.com"),
         W,
@@ -164,7 +164,7 @@ WRONGS: Mapping[str, Wrong] = {
     "workers_draining": Wrong(
         lambda s: workers(due(s), worker(draining_at=ago(3), draining_by="kim")),
         C,
-        "/ops/processes",
+        "/ops#processes",
         "kim",
     ),
     "jobs_wait": Wrong(
@@ -199,7 +199,7 @@ WRONGS: Mapping[str, Wrong] = {
         lambda s: replace(s, pending_bytes=int(MAX_BYTES * NEAR_CAP)), W, "/ops/jobs?state=due", "80%"
     ),
     "worker_gone": Wrong(
-        lambda s: more_workers(s, worker("w:2", heartbeat_at=ago(GONE_S + 1))), N, "/ops/processes", "w:2"
+        lambda s: more_workers(s, worker("w:2", heartbeat_at=ago(GONE_S + 1))), N, "/ops#processes", "w:2"
     ),
     "not_counted": Wrong(lambda s: replace(s, rates=None), N, "/ops"),
 }

@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 from playwright.async_api import BrowserContext
 
-from tests.browser.tools import chromium, npm
+from tests.browser.stage import Stage, stage
+from tests.browser.tools import chromium, chromiums, npm
+from tests.conftest import DECKS
+from tests.servers import Addresses, clone
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +22,20 @@ async def browser() -> AsyncIterator[BrowserContext]:
 def player_modules() -> Path:
     """`node_modules` with rrweb's player."""
     return npm("rrweb@2.2.2")
+
+
+@pytest.fixture(scope="module")
+async def _night(
+    request: pytest.FixtureRequest, servers: Addresses, _worker: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Stage]:
+    """One deck for all tests of a module: each leaves it well."""
+    url = clone(servers, f"night_{_worker}_{request.node.path.stem}")
+    async with chromiums() as browser, stage(url, tmp_path_factory.mktemp("deck"), browser) as set_up:
+        yield set_up
+
+
+@pytest.fixture
+def night(request: pytest.FixtureRequest, _night: Stage) -> Stage:
+    """A deck to break. What it said is shown when the test fails."""
+    request.node.stash[DECKS] = [_night.deck]
+    return _night

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from playwright.async_api import BrowserContext, async_playwright
+from playwright.async_api import Browser, BrowserContext, async_playwright
 
 FLAGS = [
     "--headless=new",
@@ -55,6 +55,18 @@ async def chromium(*, extension: Path | None = None) -> AsyncIterator[BrowserCon
                 yield context
             finally:
                 await context.close()
+
+
+@asynccontextmanager
+async def chromiums() -> AsyncIterator[Browser]:
+    """A Chromium for any number of contexts, each a browser of somebody else."""
+    path = executable()
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=path, args=FLAGS)
+        try:
+            yield browser
+        finally:
+            await browser.close()
 
 
 def npm(*packages: str) -> Path:

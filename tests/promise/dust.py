@@ -13,6 +13,7 @@ from sqlalchemy import Executable, text
 from models.breakers import BreakerState
 from models.db import Database, is_away
 from models.job import JobKind
+from tests.deck import Deck
 from tests.factories import events, upload
 
 SETTLED_S = 100.0
@@ -57,6 +58,14 @@ async def settled(client: httpx.AsyncClient, ids: Sequence[str]) -> list[dict[st
         assert time.monotonic() < deadline, f"{len(ids) - len(found)} of {len(ids)} recordings are stuck"
         await asyncio.sleep(0.05)
     return [found[id_] for id_ in ids]
+
+
+async def keep_running(deck: Deck, name: str) -> None:
+    """Start a process again whenever it has ended, as a supervisor does."""
+    while True:
+        if not deck.is_running(name):
+            await deck.start(name)
+        await asyncio.sleep(0.1)
 
 
 async def running(database_url: str, kind: JobKind = JobKind.PROCESS) -> None:

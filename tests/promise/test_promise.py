@@ -17,7 +17,16 @@ from models.db import Database
 from tests.deck import Deck
 from tests.factories import upload
 from tests.gcs_emulator import Emulator
-from tests.promise.dust import IN_A_HURRY, LARGE, nothing_left_over, running, send, settled, used_up
+from tests.promise.dust import (
+    IN_A_HURRY,
+    LARGE,
+    keep_running,
+    nothing_left_over,
+    running,
+    send,
+    settled,
+    used_up,
+)
 
 pytestmark = pytest.mark.timeout(300)  # real processes, killed and started, on whatever machine there is
 
@@ -38,14 +47,6 @@ HANGS = POISON.replace("os.kill(os.getpid(), signal.SIGKILL)", "import time; tim
 
 def objects_of(deck: Deck) -> Path:
     return Path(deck.storage_url.removeprefix("file://"))
-
-
-async def keep_running(deck: Deck, name: str) -> None:
-    """Start a process again whenever it has ended, as a supervisor does."""
-    while True:
-        if not deck.is_running(name):
-            await deck.start(name)
-        await asyncio.sleep(0.1)
 
 
 async def test_a_killed_worker_loses_nothing(make_deck: MakeDeck) -> None:

@@ -9,7 +9,6 @@ function say(state, text) {
   live.dataset.is = state;
   live.textContent = text;
 }
-document.addEventListener("htmx:sse:after:connection", () => say("live", "Live"));
 document.addEventListener("htmx:sse:after:message", (event) => {
   if (!event.detail.message.event) say("live", "Live");
 });
@@ -105,6 +104,16 @@ document.addEventListener("formdata", (event) => {
 });
 
 // Keys: g and a letter goes to a page, / finds, j and k go through rows, Enter opens one, ? says so.
+function showKeys() {
+  if (!$("#keys")) return;
+  $("#dialog").replaceChildren($("#keys").content.cloneNode(true));
+  $("#dialog").showModal();
+}
+const help = $("#help");
+if (help) {
+  help.hidden = false;
+  help.addEventListener("click", showKeys);
+}
 let before = "";
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea, dialog[open]")) return;
@@ -121,8 +130,7 @@ document.addEventListener("keydown", (event) => {
     const at = links.findIndex((link) => row(link).contains(document.activeElement));
     links[Math.max(0, Math.min(links.length - 1, at + (event.key === "j" ? 1 : -1)))]?.focus();
   } else if (event.key === "?") {
-    $("#dialog").innerHTML = $("#keys").innerHTML;
-    $("#dialog").showModal();
+    showKeys();
   }
 });
 

@@ -83,6 +83,16 @@ async def test_what_changes_is_sent(operator: Visitor, database: Database, hand:
         await seen.until('<b class="">1</b> accepted')
 
 
+async def test_only_the_page_itself_is_kept_up_to_date(operator: Visitor) -> None:
+    """Its links and forms ask for streams, too: hx-sse adds that to whatever is sent."""
+    accept = {"Accept": "text/html, text/event-stream", "HX-Request": "true"}
+    async with stream(operator.client, **accept, **{"HX-Source": "main#main"}) as seen:
+        await seen.event()
+    for source in ("body", "a", "form"):
+        piece = await operator.client.get("/ops", headers=accept | {"HX-Source": source})
+        assert piece.headers["Content-Type"].startswith("text/html")
+
+
 async def test_viewers_of_a_page_share_looks(
     operator: Visitor, database: Database, hand: Deckhand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,7 +118,9 @@ async def test_a_session_that_ends_ends_it(operator: Visitor, database: Database
             await session.execute(text("DELETE FROM sign_in_session"))
         await seen.event("signed-out")
         await seen.ended()
-    assert (await operator.client.get("/ops", headers=STREAM)).status_code == 204
+    async with stream(operator.client) as seen:  # a page that comes back later is told, too
+        await seen.event("signed-out")
+        await seen.ended()
 
 
 async def test_an_operator_who_is_none_any_more_sees_no_more(operator: Visitor, database: Database) -> None:
@@ -155,6 +167,7 @@ async def test_too_many_streams_leave_the_page_as_it_is(
         await seen.event()
         refused = await operator.client.get("/ops", headers=STREAM)
         assert refused.status_code == 503
+        assert refused.text.startswith("event: away\r\ndata: Too many live pages are open.")
         assert (await operator.client.get("/ops")).status_code == 200
     status = 0
     while status != 200:  # soon there is room again
