@@ -36,12 +36,12 @@ OVERVIEW: dict[str, Any] = {
     "redis": "there",
     "verdict": {
         "well": False,
-        "summary": "2 jobs process gave up within the last hour, not because of what was sent.",
+        "summary": "2 process jobs gave up within the last hour, not because of what was sent.",
         "troubles": [
             {
                 "severity": "warning",
                 "code": "jobs_dead",
-                "what": "2 jobs process gave up within the last hour, not because of what was sent.",
+                "what": "2 process jobs gave up within the last hour, not because of what was sent.",
                 "do": "See what their attempts failed of; then retry them.",
                 "link": "/ops/jobs?kind=process&state=dead",
             }

@@ -134,7 +134,7 @@ def paused(sight: Sight) -> Troubles:
             what = f"{by} paused {queue.kind} {span(since_s)} ago ({_at(queue.paused_at)}): {_wait(due)}."
             severity = Severity.WARNING if since_s >= FORGOTTEN_S else Severity.NOTICE
             do = "Resume it, unless there is still a reason."
-            yield Trouble(severity, "queue_paused", what, do, _jobs(queue.kind, JobState.DUE))
+            yield Trouble(severity, "queue_paused", what, do, f"{OPS}#queue-{queue.kind}")
 
 
 def waits(sight: Sight) -> Troubles:
@@ -168,7 +168,7 @@ def waits(sight: Sight) -> Troubles:
 def dead(sight: Sight) -> Troubles:
     for kind in JobKind:
         if (found := _found(sight, kind, JobState.DEAD)) and found.died:
-            what = f"{counted(found.died, 'job')} {kind} gave up within the last hour, not because of what was sent."
+            what = f"{counted(found.died, f'{kind} job')} gave up within the last hour, not because of what was sent."
             do = "See what their attempts failed of; then retry them."
             yield Trouble(Severity.WARNING, "jobs_dead", what, do, _jobs(kind, JobState.DEAD))
 

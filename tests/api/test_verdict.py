@@ -158,7 +158,7 @@ WRONGS: Mapping[str, Wrong] = {
     "queue_paused": Wrong(
         lambda s: queue(due(s), PROCESS, paused_at=ago(FORGOTTEN_S), paused_by="kim@example.com"),
         W,
-        DUE,
+        "/ops#queue-process",
         "kim@example.com paused process 60 min ago (2026-05-04 09:00Z): 12 jobs wait.",
     ),
     "workers_draining": Wrong(
@@ -180,7 +180,7 @@ WRONGS: Mapping[str, Wrong] = {
         lambda s: counted(s, jobs(PROCESS, "dead", 3, died=2)),
         W,
         "/ops/jobs?kind=process&state=dead",
-        "2 jobs process",
+        "2 process jobs",
     ),
     "attempts_fail": Wrong(
         lambda s: replace(s, rates=rates(failing(PROCESS, 10, FAILED_MIN))),
