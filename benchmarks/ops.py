@@ -1,5 +1,5 @@
-"""What operators' answers cost when a million jobs are due: at most three times what they cost when a thousand are; and what
-conservation and rates cost, which count what there is, when that is much.
+"""What operators' answers and pages cost when a million jobs are due: at most three times what they cost when a thousand are; what
+pages cost that are left open; and what conservation and rates cost, which count what there is, when that is much.
 
 Both decks have a web process, which is asked over HTTP; beside what is due, a hundred jobs are dead, older than the others, and
 as many wait for a retry. The statements' plans, as Postgres makes them for a million, must read no jobs from end to end.
@@ -15,16 +15,12 @@ from uuid import UUID
 
 import asyncpg
 import httpx
-import msgspec
-from sqlalchemy import event, text
 
+from benchmarks import ops_pages
 from benchmarks.deck import private_servers, running_deck
 from benchmarks.harness import Comparison, Contender, Figures, Measure, Options, Role, Target
-from models import acting, answers, filters, lives, overview, tenant_load
-from models.action import Verb
-from models.db import Database
-from models.filters import JobFilter, Wanted
-from models.job import JobKind
+from benchmarks.ops_plans import FINGERPRINT, check_plans
+from models.filters import Wanted
 from tests.deck import Deck
 from tests.factories import upload
 from tests.servers import Addresses
@@ -36,13 +32,15 @@ A_DAY = 200_000  # recordings accepted in it
 DAYS = 5
 ENDED_AN_HOUR = 1_000_000  # attempts
 AT_MOST_MS = 1000
-COUNTED: Mapping[str, Mapping[str, Any]] = {
-    "conservation of a busy day": {"hours": 24, "days": 1},
-    "conservation of busy days": {"hours": 24, "days": 31},
-    "rates of a busy hour": {},
-}
 ROOT = "/api/v1/ops"
-FINGERPRINT = "0123456789abcdef"
+COUNTED: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "conservation of a busy day": (f"{ROOT}/conservation", {"hours": 24, "days": 1}),
+    "conservation of busy days": (f"{ROOT}/conservation", {"hours": 24, "days": 31}),
+    "rates of a busy hour": (f"{ROOT}/rates", {}),
+    "page: overview of a busy day": ("/ops", {}),
+    "page: conservation of busy days": ("/ops/conservation", {}),
+}
+VIEWERS_MOST = 500  # ms of CPU a second: a quarter of two cores, each for web and Postgres
 
 OWE = """
     INSERT INTO job (id, kind, tenant_id, recording_id, due_at, created_at)
@@ -115,6 +113,17 @@ async def benchmark(options: Options) -> AsyncIterator[Comparison]:
                         targets=[Target("time", f"{FEW:,} due", at_least=1 / MOST)],
                         rounds=3,
                     )
+                yield Comparison(
+                    f"{ops_pages.VIEWERS} open overviews, {tenants:,} tenant{'s'[: tenants - 1]}",
+                    ops_pages.MEASURES,
+                    [
+                        Contender(f"{many:,} due", Role.OURS, decks[1].watch),
+                        Contender(f"{FEW:,} due", Role.FLOOR, decks[0].watch),
+                    ],
+                    targets=[Target(each.name, at_most=VIEWERS_MOST) for each in ops_pages.MEASURES],
+                    rounds=3,
+                    warm_up=False,
+                )
         async for comparison in _counted(servers, shrink=100 if options.quick else 1):
             yield comparison
 
@@ -124,6 +133,7 @@ async def _counted(servers: Addresses, *, shrink: int) -> AsyncIterator[Comparis
     async with (
         running_deck(servers, "web", database="ops_counted") as deck,
         _client(deck, deck.keys.operator_key) as ops,
+        ops_pages.signed_in(deck) as browser,
     ):
         connection = await asyncpg.connect(deck.database_url)
         await connection.execute(ACCEPT, A_DAY // shrink, DAYS, timeout=600)
@@ -131,9 +141,9 @@ async def _counted(servers: Addresses, *, shrink: int) -> AsyncIterator[Comparis
         await connection.execute(END, ENDED_AN_HOUR // shrink, timeout=600)
         await connection.execute("VACUUM ANALYZE")
         await connection.close()
-        asked = Asked(ops, UUID(int=1), "", "")
-        for name, values in COUNTED.items():
-            asked.questions[name] = (f"{ROOT}/{name.partition(' ')[0]}", values)
+        asked = Asked(deck, ops, browser, UUID(int=1), "", "")
+        asked.questions.update(COUNTED)
+        for name in COUNTED:
             yield Comparison(
                 name,
                 [Measure("time", "ms", higher_is_better=False)],
@@ -146,8 +156,18 @@ async def _counted(servers: Addresses, *, shrink: int) -> AsyncIterator[Comparis
 class Asked:
     """A deck with many jobs, and the questions that are asked of it."""
 
-    def __init__(self, client: httpx.AsyncClient, tenant: UUID, recording: str, job: str) -> None:
+    def __init__(
+        self,
+        deck: Deck,
+        client: httpx.AsyncClient,
+        browser: httpx.AsyncClient,
+        tenant: UUID,
+        recording: str,
+        job: str,
+    ) -> None:
+        self._deck = deck
         self._client = client
+        self._browser = browser
         jobs = f"{ROOT}/jobs"
         dry = {"dry_run": True}
         self.questions: dict[str, tuple[str, Mapping[str, Any]]] = {
@@ -182,6 +202,7 @@ class Asked:
             "discard: error text": ("", {"verb": "discard", "filter": {"error": "IS VALID"}, **dry}),
             "discard: due": ("", {"verb": "discard", "filter": {"state": "due"}, **dry}),
             "discard: age": ("", {"verb": "discard", "filter": {"older_than_s": 43200}, **dry}),
+            **ops_pages.pages_of(str(tenant), recording, job),
         }
 
     async def ask(self, name: str) -> Figures:
@@ -191,12 +212,17 @@ class Asked:
         for _ in range(ASKED):
             began = time.perf_counter()
             if path:
-                answer = await self._client.get(path, params=values)
+                client = self._client if path.startswith(ROOT) else self._browser
+                answer = await client.get(path, params=values, follow_redirects=True)
             else:
                 answer = await self._client.post(f"{ROOT}/actions", json=values)
             took.append(time.perf_counter() - began)
             assert answer.status_code == httpx.codes.OK, f"{name}: {answer.text}"
         return {"time": statistics.median(took) * 1000}
+
+    async def watch(self) -> Figures:
+        """What overviews cost that are left open."""
+        return await ops_pages.watch(self._deck, self._browser)
 
 
 @asynccontextmanager
@@ -206,6 +232,7 @@ async def _asked(servers: Addresses, jobs: int, tenants: int) -> AsyncIterator[A
     async with (
         running_deck(servers, "web", database=name) as deck,
         _client(deck, deck.keys.operator_key) as ops,
+        ops_pages.signed_in(deck) as browser,
     ):
         async with _client(deck, deck.keys.api_key) as client:
             recording = (await client.post("/api/v1/recordings", content=upload())).json()["id"]
@@ -216,7 +243,7 @@ async def _asked(servers: Addresses, jobs: int, tenants: int) -> AsyncIterator[A
         while counted < jobs:
             counted = sum(queue["due"] for queue in (await ops.get(f"{ROOT}/overview")).json()["queues"])
         (job,) = (await ops.get(f"{ROOT}/jobs", params={"recording_id": recording})).json()["jobs"]
-        yield Asked(ops, UUID(int=1), recording, job["id"])
+        yield Asked(deck, ops, browser, UUID(int=1), recording, job["id"])
 
 
 async def _fill(deck: Deck, jobs: int, tenants: int) -> None:
@@ -228,63 +255,6 @@ async def _fill(deck: Deck, jobs: int, tenants: int) -> None:
     await connection.execute(OWE, jobs, tenants)
     await connection.execute("VACUUM ANALYZE")
     await connection.close()
-
-
-async def check_plans(database_url: str, *, many: bool) -> None:
-    """Raises AssertionError if a statement of an answer would read all jobs; of `many`, even if that were allowed."""
-    asked: list[tuple[str, Any]] = []
-    db = Database(database_url, pool_size=1)
-
-    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        asked.append((statement, parameters))
-
-    event.listen(db.engine.sync_engine, "before_cursor_execute", note)
-    found = [JobFilter(kind=kind, state=state) for kind in (None, *JobKind) for state in (None, *Wanted)]
-    found += [JobFilter(tenant_id=UUID(int=1), state=state) for state in (None, *Wanted)]
-    found += [JobFilter(error_code="no_valid_events"), JobFilter(fingerprint=FINGERPRINT)]
-    found += [JobFilter(error="IS VALID", state=state) for state in (None, *Wanted)]
-    found += [JobFilter(error="100%"), JobFilter(worker="worker-1:4711")]
-    found += [JobFilter(older_than_s=43200), JobFilter(recording_id=UUID(int=1))]
-    for jobs in found:
-        await filters.listed(db, jobs, limit=26, before=None)
-        if jobs != JobFilter() and jobs.state not in filters.OVER:
-            for verb in Verb:
-                await filters.preview(db, jobs, acting.applicable(verb))
-    (job,) = await filters.listed(db, JobFilter(), limit=1, before=None)
-    await answers.facts(db, job.id)
-    await filters.job(db, job.id)
-    await filters.attempts(db, job.id)
-    await lives.life_of(db, job.recording_id)
-    await lives.failures(db, {}, since_s=86400, limit=25)
-    await overview.seen(db)
-    for q in (None, "TENANT 77"):
-        await tenant_load.by_name(db, q, limit=26, after=None)
-        await tenant_load.by_name(db, q, limit=26, after=UUID(int=1))
-        await tenant_load.by_backlog(db, q, limit=25)
-    await tenant_load.one(db, UUID(int=1))
-    event.remove(db.engine.sync_engine, "before_cursor_execute", note)
-    for seqscan in ("off", "on") if many else ("off",):
-        async with db.transaction() as session:
-            connection = await session.connection()
-            await session.execute(text(f"SET LOCAL enable_seqscan = {seqscan}"))
-            for statement, parameters in asked:
-                if statement.lstrip().startswith(("SELECT", "WITH")):
-                    explained = f"EXPLAIN (FORMAT JSON) {statement}"
-                    plan = (await connection.exec_driver_sql(explained, parameters)).scalar_one()
-                    (read,) = msgspec.json.decode(plan) if isinstance(plan, str) else plan
-                    scanned = _read_whole(read["Plan"])
-                    whole = scanned & ({"job"} if seqscan == "on" else {"job", "tenant", "accepted_tally"})
-                    assert not whole, f"{statement} {parameters} reads all of {whole}: {read}"
-    await db.close()
-
-
-def _read_whole(plan: dict[str, Any], most: float = float("inf")) -> set[str]:
-    """The tables that a plan reads from end to end: not those that a limit above, which costs at most `most`, cuts short."""
-    if plan["Node Type"] == "Limit":
-        most = min(most, plan["Total Cost"])
-    is_whole = plan["Node Type"] == "Seq Scan" and plan["Total Cost"] < 2 * most
-    found = {plan["Relation Name"]} if is_whole else set()
-    return found.union(*(_read_whole(below, most) for below in plan.get("Plans", ())))
 
 
 def _client(deck: Deck, key: str) -> httpx.AsyncClient:

@@ -14,11 +14,6 @@ async def test_the_process_is_up(anyone: httpx.AsyncClient) -> None:
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
-async def test_the_front_page_leads_to_something_to_read(anyone: httpx.AsyncClient) -> None:
-    answer = await anyone.get("/")
-    assert (answer.status_code, answer.headers["Location"]) == (302, "/docs")
-
-
 async def test_everything_answers(anyone: httpx.AsyncClient) -> None:
     answer = await anyone.get("/ready")
     assert answer.status_code == 200

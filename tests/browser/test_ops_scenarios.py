@@ -162,8 +162,9 @@ async def test_a_queue_that_was_paused_and_forgotten_is_told_with_who_and_resume
     page = operator.page
     queue = page.locator("#queue-process")
     await queue.get_by_role("button", name="Pause").click()
+    await expect(page.locator("#notices")).to_contain_text("process is paused")
     ids = await night.send(2)
-    await operator.reads("ops@example.com paused process 0 s ago")
+    await operator.reads("ops@example.com paused process")
     await night.sql("UPDATE queue SET paused_at = paused_at - interval '1 hour'")
     await operator.reads("ops@example.com paused process 60 min ago")
     await operator.reads("2 jobs wait.")
