@@ -11,6 +11,7 @@ from app.ops_answers import audit_of, page_of
 from app.pages.environment import query
 from app.pages.page import Page, PageRequest, show
 from app.services import services_of
+from app.troubles import PROCESSES
 from models import action, lives
 
 LINES = 50
@@ -43,7 +44,7 @@ def place_of(subject: str) -> str | None:
         case "queue":
             return "/ops/jobs" + query(kind=which)
         case "worker":
-            return "/ops#workers"
+            return PROCESSES
         case _:
             return None
 

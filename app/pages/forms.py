@@ -58,11 +58,7 @@ async def check_form(request: Request[Any, Any, Any]) -> None:
 
 async def sign_in_form(request: Request[Any, Any, Any]) -> Form:
     """The form of somebody who has no session yet. Raises ApiError."""
-    site = request.headers.get("Sec-Fetch-Site")
-    origin = urlsplit(request.headers.get("Origin", "")).netloc
-    if site not in (None, "same-origin", "none") or (
-        not site and origin not in ("", request.headers.get("Host"))
-    ):
+    if not _is_of_our_site(request):
         raise ApiError(Code.FORBIDDEN, _FOREIGN)
     return await _read(request)
 
@@ -126,6 +122,13 @@ async def _read(request: Request[Any, Any, Any]) -> Form:
         for name, value in parse_qsl(bytes(body).decode("utf-8", "replace"), keep_blank_values=True):
             form.setdefault(name, []).append(value)
     return form
+
+
+def _is_of_our_site(request: Request[Any, Any, Any]) -> bool:
+    if site := request.headers.get("Sec-Fetch-Site"):
+        return site in ("same-origin", "none")
+    origin = request.headers.get("Origin")  # `null` is that of a frame in a sandbox
+    return origin is None or urlsplit(origin).netloc == request.headers.get("Host")
 
 
 def _one(form: Form, name: str) -> str:

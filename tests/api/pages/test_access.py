@@ -71,6 +71,7 @@ async def test_a_form_of_another_site_signs_nobody_in(
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
         {"Origin": "https://evil.example"},
+        {"Origin": "null"},
     ):
         refused = await stranger.client.post("/sign-in", data=data, headers=headers)
         assert refused.status_code == 403

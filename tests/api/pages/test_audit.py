@@ -62,7 +62,7 @@ def test_each_subject_leads_somewhere() -> None:
     assert place_of(f"job {id_}") == f"/ops/jobs/{id_}"
     assert place_of(f"action {id_}") == f"/ops/actions/{id_}"
     assert place_of("queue process") == "/ops/jobs?kind=process"
-    assert place_of(f"worker {id_}") == "/ops#workers"
+    assert place_of(f"worker {id_}") == "/ops#processes"
     assert place_of("Redis") is None
     assert place_of("job javascript:alert(1)") == "/ops/jobs/javascript:alert(1)"
 
@@ -82,4 +82,5 @@ async def test_a_drain_leads_to_the_workers(operator: Visitor, database: Databas
     worker.id = new_id()
     async with database.transaction() as session:
         action.audit(session, EMAIL, "drain", f"worker {worker.id}")
-    assert "/ops#workers" in (await operator.see("/ops/audit")).links
+    assert "/ops#processes" in (await operator.see("/ops/audit")).links
+    assert 'id="processes"' in (await operator.see("/ops")).html
