@@ -75,7 +75,7 @@ def database(sight: Sight) -> Troubles:
 def redis(sight: Sight) -> Troubles:
     if sight.redis is None:
         answer = sight.answers.get("redis")
-        why = f": {answer.error}" if answer and answer.error else ""
+        why = f": {answer.error.rstrip('.')}" if answer and answer.error else ""
         what = f"Redis does not answer{why}. Jobs wait in Postgres, for workers cannot be rung for; nothing is lost."
         yield Trouble(Severity.CRITICAL, "redis_away", what, "Start it, or see what its log says.", REDIS)
     elif not sight.redis.is_fit:

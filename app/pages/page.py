@@ -130,10 +130,10 @@ async def _events(request: PageRequest, page: Page, look: Look, every_s: float) 
                     yield _event("Your session has ended.", "signed-out")
                     return
                 found = await services.shared.get(_here(request), look)
-            except (
-                Exception
-            ) as error:  # what was sent stays as it is; it is sent again when it can be looked up
-                found = sent = None
+            except Exception as error:
+                found = sent = (
+                    None  # what is shown stays; it is sent again, for it is live then, once it can be looked up
+                )
                 yield _event(api_error_of(error).detail, "away")
     finally:
         services.streams.give()
