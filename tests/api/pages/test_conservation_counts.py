@@ -27,6 +27,11 @@ LEDGER = text(
 )
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gatherer, "PATIENCE_S", 60)
+
+
 async def agrees(operator: Visitor, database: Database) -> None:
     async with database.autocommit() as connection:
         ledger = (await connection.execute(LEDGER)).mappings().one()
