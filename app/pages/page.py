@@ -129,7 +129,7 @@ async def _events(request: PageRequest, page: Page, look: Look, every_s: float) 
                 if not await sign_in.still_may(services.db, token, Scope.OPERATE):
                     yield _event("Your session has ended.", "signed-out")
                     return
-                found = await services.shared.get(_here(request), look)
+                found = await services.shared.get(here(request), look)
             except (
                 Exception
             ) as error:  # what was sent stays as it is; it is sent again when it can be looked up
@@ -162,7 +162,7 @@ def _context(request: PageRequest, page: Page) -> dict[str, Any]:
     caller = request.scope.get("auth")
     return {
         "title": page.title,
-        "here": _here(request),
+        "here": here(request),
         "path": request.url.path,
         "signed_in": isinstance(caller, Caller),
         "csrf": proof(request.cookies.get(SESSION_COOKIE, "")),
@@ -172,5 +172,6 @@ def _context(request: PageRequest, page: Page) -> dict[str, Any]:
     }
 
 
-def _here(request: PageRequest) -> str:
+def here(request: PageRequest) -> str:
+    """The address that was asked for."""
     return request.url.path + (f"?{request.url.query}" if request.url.query else "")
