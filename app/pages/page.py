@@ -10,6 +10,7 @@ A template extends `base.html` and fills its block `main`.
 """
 
 import gzip
+import secrets
 import zlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
@@ -40,7 +41,6 @@ HEADERS = {
     "Vary": "Accept, Accept-Encoding, Cookie",
 }
 _NOTHING_NEW = b": nothing new\r\n\r\n"  # and so the connection is not idle
-_PROOF = "the-proof-of-this-form"
 _GZIP = zlib.MAX_WBITS | 16
 
 PageRequest = HTMXRequest
@@ -115,13 +115,14 @@ def _live(request: PageRequest, page: Page, look: Look, every_s: float) -> Strea
 async def _events(request: PageRequest, page: Page, look: Look, every_s: float) -> AsyncIterator[bytes]:
     services = services_of(request)
     token = request.cookies.get(SESSION_COOKIE, "")
+    place = secrets.token_urlsafe()  # that no text of a page can have guessed
     found: Page | None = page
     sent = None
     try:
         while True:
             if found is not None:
-                main = _main(request, found)
-                yield _event(main.replace(_PROOF, proof(token))) if main != sent else _NOTHING_NEW
+                main = _main(request, found, place)
+                yield _event(main.replace(place, proof(token))) if main != sent else _NOTHING_NEW
                 sent = main
             if await services.streams.stopped(every_s):
                 return
@@ -139,10 +140,10 @@ async def _events(request: PageRequest, page: Page, look: Look, every_s: float) 
         services.streams.give()
 
 
-def _main(request: PageRequest, page: Page) -> str:
-    """What changes of a page; proofs of its forms, another each time, are yet to be put in."""
+def _main(request: PageRequest, page: Page, place: str) -> str:
+    """What changes of a page; the proof of its forms, another each time, is yet to be put in its `place`."""
     template = ENVIRONMENT.get_template(page.template)
-    context = template.new_context(_context(request, page) | {"csrf": _PROOF})
+    context = template.new_context(_context(request, page) | {"csrf": place})
     return "".join(template.blocks["main"](context))
 
 
