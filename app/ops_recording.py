@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import aclosing
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -73,7 +74,8 @@ async def rejected_of(services: Services, held: Holdings) -> RejectedDocument:
         return RejectedDocument("too_large", {})
     try:
         async with asyncio.timeout(STORAGE_S):
-            return RejectedDocument("told", await _reasons(services, held.sidecar.name))
+            reasons = await services.reasons.find(held.sidecar.name, partial(_reasons, services))
+        return RejectedDocument("told", dict(reasons))
     except NotFound:
         return RejectedDocument("not_kept", {})
     except (StorageError, TimeoutError):

@@ -15,6 +15,7 @@ from app.metrics import WebMetrics
 from app.passwords import Passwords
 from app.pending import Pending
 from app.proxies import Proxies
+from app.reasons import Reasons
 from app.seams import Seams
 from app.shared import Shared
 from app.streams import Streams
@@ -73,6 +74,7 @@ class Services:
     shared: Shared = field(default_factory=Shared)
     failed_payload_days: float = 30
     seams: Seams = field(default_factory=Seams)
+    reasons: Reasons = field(default_factory=Reasons)
 
 
 def services_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Services:

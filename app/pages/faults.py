@@ -10,10 +10,11 @@ from litestar.response import Redirect
 
 from app.auth import SAFE_METHODS, SESSION_COOKIE
 from app.errors import RETRY_SOON_S, STATUS, ApiError, Code, api_error_of
+from app.ops import NO_STORE
 from app.pages.access import SIGN_IN
 from app.pages.environment import query
-from app.pages.forms import local, noticed, one
-from app.pages.page import Page, PageRequest, document, last_event, wants_stream
+from app.pages.forms import START, local, noticed, one
+from app.pages.page import Page, PageRequest, document, here, last_event, wants_stream
 
 
 class Advice(NamedTuple):
@@ -40,6 +41,12 @@ _ADVICE = {
     Code.NOT_APPLICABLE: Advice(
         "There is nothing to do", "Somebody else may have been first. Go back and see how it is now."
     ),
+    Code.METHOD_NOT_ALLOWED: Advice(
+        "This is no page", "A form goes here; it is on the page that leads to it. Begin at the overview."
+    ),
+    Code.PAYLOAD_TOO_LARGE: Advice(
+        "That is too much at once", "Go back and choose fewer, or filter instead: all that match may be many."
+    ),
     Code.OVERLOADED: Advice("Too much at once", "This page tries again by itself.", again=True),
     Code.UNAVAILABLE: Advice(
         "Postgres does not answer",
@@ -65,12 +72,16 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     advice = _ADVICE.get(api_error.code, _ADVICE[Code.INTERNAL_ERROR])
     if asked.htmx and asked.method not in SAFE_METHODS:
         return noticed(api_error.detail, status=STATUS[api_error.code], is_wrong=True)
-    was_read = asked.method in SAFE_METHODS
-    back = None if was_read else local(one(request.state.get("form") or {}, "next"))
-    values = {"detail": api_error.detail, "advice": advice, "again_s": RETRY_SOON_S, "back": back}
+    back = None
+    if asked.method not in SAFE_METHODS:
+        back = local(one(request.state.get("form") or {}, "next") or _place(asked))
+    elif api_error.code is Code.METHOD_NOT_ALLOWED:
+        back = START
+    values = {"detail": api_error.detail, "advice": advice, "back": back}
     headers = dict(api_error.headers)
     if advice.again:
-        headers |= {"Retry-After": str(RETRY_SOON_S), "Refresh": str(2 * RETRY_SOON_S)}
+        to = f"; url={back}" if back else ""  # nothing is sent again
+        headers |= {"Retry-After": str(RETRY_SOON_S), "Refresh": f"{2 * RETRY_SOON_S}{to}"}
     return document(
         asked, Page("fault.html", advice.heading, values), status=STATUS[api_error.code], headers=headers
     )
@@ -84,14 +95,16 @@ def _to_stream(error: ApiError) -> Response[Any]:
 
 
 def _to_sign_in(request: PageRequest) -> Response[Any]:
-    wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    if request.method != "GET":
-        wanted = (
-            request.headers.get("HX-Current-URL", "").partition(request.headers.get("Host", "\0"))[2]
-            or "/ops"
-        )
     ended = "1" if request.cookies.get(SESSION_COOKIE) else None
-    target = SIGN_IN + query(to=wanted, ended=ended)
+    target = SIGN_IN + query(to=_place(request), ended=ended)
     if request.htmx:
-        return Response(None, status_code=200, headers={"HX-Redirect": target})
-    return Redirect(target, status_code=303)
+        return Response(None, status_code=200, headers=NO_STORE | {"HX-Redirect": target})
+    return Redirect(target, status_code=303, headers=NO_STORE)
+
+
+def _place(request: PageRequest) -> str:
+    """Where somebody is: on the page that they see, from which a form or a piece of it asks; or on their way to another one."""
+    if request.method in SAFE_METHODS and not request.htmx:
+        return here(request)
+    seen = request.headers.get("HX-Current-URL") or request.headers.get("Referer") or ""
+    return seen.partition(request.headers.get("Host", "\0"))[2] or START

@@ -10,6 +10,7 @@ A template extends `base.html` and fills its block `main`.
 """
 
 import gzip
+import secrets
 import zlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
@@ -40,7 +41,6 @@ HEADERS = {
     "Vary": "Accept, Accept-Encoding, Cookie",
 }
 _NOTHING_NEW = b": nothing new\r\n\r\n"  # and so the connection is not idle
-_PROOF = "the-proof-of-this-form"
 _GZIP = zlib.MAX_WBITS | 16
 
 PageRequest = HTMXRequest
@@ -115,13 +115,14 @@ def _live(request: PageRequest, page: Page, look: Look, every_s: float) -> Strea
 async def _events(request: PageRequest, page: Page, look: Look, every_s: float) -> AsyncIterator[bytes]:
     services = services_of(request)
     token = request.cookies.get(SESSION_COOKIE, "")
+    place = secrets.token_urlsafe()  # that no text of a page can have guessed
     found: Page | None = page
     sent = None
     try:
         while True:
             if found is not None:
-                main = _main(request, found)
-                yield _event(main.replace(_PROOF, proof(token))) if main != sent else _NOTHING_NEW
+                main = _main(request, found, place)
+                yield _event(main.replace(place, proof(token))) if main != sent else _NOTHING_NEW
                 sent = main
             if await services.streams.stopped(every_s):
                 return
@@ -129,20 +130,18 @@ async def _events(request: PageRequest, page: Page, look: Look, every_s: float) 
                 if not await sign_in.still_may(services.db, token, Scope.OPERATE):
                     yield _event("Your session has ended.", "signed-out")
                     return
-                found = await services.shared.get(_here(request), look)
+                found = await services.shared.get(here(request), look)
             except Exception as error:
-                found = sent = (
-                    None  # what is shown stays; it is sent again, for it is live then, once it can be looked up
-                )
+                found = sent = None  # what is shown stays, and is sent again as soon as it can be looked up
                 yield _event(api_error_of(error).detail, "away")
     finally:
         services.streams.give()
 
 
-def _main(request: PageRequest, page: Page) -> str:
-    """What changes of a page; proofs of its forms, another each time, are yet to be put in."""
+def _main(request: PageRequest, page: Page, place: str) -> str:
+    """What changes of a page; the proof of its forms, another each time, is yet to be put in its `place`."""
     template = ENVIRONMENT.get_template(page.template)
-    context = template.new_context(_context(request, page) | {"csrf": _PROOF})
+    context = template.new_context(_context(request, page) | {"csrf": place})
     return "".join(template.blocks["main"](context))
 
 
@@ -162,7 +161,7 @@ def _context(request: PageRequest, page: Page) -> dict[str, Any]:
     caller = request.scope.get("auth")
     return {
         "title": page.title,
-        "here": _here(request),
+        "here": here(request),
         "path": request.url.path,
         "signed_in": isinstance(caller, Caller),
         "csrf": proof(request.cookies.get(SESSION_COOKIE, "")),
@@ -172,5 +171,6 @@ def _context(request: PageRequest, page: Page) -> dict[str, Any]:
     }
 
 
-def _here(request: PageRequest) -> str:
+def here(request: PageRequest) -> str:
+    """The address that was asked for."""
     return request.url.path + (f"?{request.url.query}" if request.url.query else "")

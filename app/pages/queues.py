@@ -7,6 +7,7 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 
 from app import operating
+from app.describe import plural
 from app.errors import invalid
 from app.openapi_ops import RUNNING_MAX
 from app.pages.forms import acted, form_of, one
@@ -68,7 +69,7 @@ async def undrain(request: PageRequest, worker_id: FromPath[UUID]) -> Response[A
 async def refill(request: PageRequest) -> Response[Any]:
     """Ring again for what was rung for and not begun."""
     count = await operating.refill(services_of(request), request.auth)
-    return acted(request, f"Rung again for {count} jobs." if count else "Nothing waits in Redis.")
+    return acted(request, f"Rung again for {plural(count, 'job')}." if count else "Nothing waits in Redis.")
 
 
 def _most(given: str | None, name: str) -> int | None:

@@ -186,6 +186,16 @@ async def test_a_storage_that_is_away_is_a_state_and_no_error(
     assert seen["account"]["rejected"] == len(BAD)
 
 
+async def test_what_a_sidecar_says_is_read_once(
+    ops: httpx.AsyncClient, kept: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a page that is open would have all of it read again and again."""
+    first = await held(ops, kept)
+    monkeypatch.setattr(LocalStorage, "read", None)
+    assert (await held(ops, kept))["rejected"] == first["rejected"]
+    assert first["rejected"]["state"] == "told"
+
+
 async def test_what_is_gone_or_too_large_is_a_state_too(
     ops: httpx.AsyncClient, kept: UUID, database: Database, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

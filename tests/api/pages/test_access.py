@@ -2,11 +2,13 @@
 
 from collections.abc import AsyncIterator
 from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
 
 import httpx
 import pytest
 from sqlalchemy import text
 
+from app.errors import ApiError, Code
 from models.db import Database
 from models.tenancy import Scope
 from tests.api.pages.visitor import EMAIL, Sheet, Visitor, make_operator
@@ -146,3 +148,50 @@ async def test_a_page_that_is_not_there_says_where_to_go(operator: Visitor) -> N
     answer = await operator.client.get("/ops/nothing-here")
     assert answer.status_code == 404
     assert "/ops" in Sheet(answer.text).links
+
+
+async def test_who_is_signed_out_on_a_page_comes_back_to_it(stranger: Visitor, web: Served) -> None:
+    """Not to the form or the piece of it that was asked for last."""
+    page = "/ops/jobs?state=dead"
+    for headers in ({"HX-Request": "true", "HX-Current-URL": web.url + page}, {"Referer": web.url + page}):
+        away = await stranger.client.post(f"/ops/jobs/{UUID(int=1)}/retry", headers=headers)
+        target = away.headers.get("HX-Redirect") or away.headers["Location"]
+        assert parse_qs(urlsplit(target).query)["to"] == [page]
+    piece = await stranger.client.get(
+        "/ops/queues/mask/limits", headers={"HX-Request": "true", "HX-Current-URL": web.url + page}
+    )
+    assert parse_qs(urlsplit(piece.headers["HX-Redirect"]).query)["to"] == [page]
+    assert piece.headers["Cache-Control"] == "no-store"
+    elsewhere = await stranger.client.post("/ops/refill", headers={"Referer": "https://evil.example/ops/x"})
+    assert parse_qs(urlsplit(elsewhere.headers["Location"]).query)["to"] == ["/ops"]
+
+
+@pytest.mark.parametrize("path", ["/ops/refill", "/ops/queues/mask/pause", "/ops/sign-out"])
+async def test_where_only_a_form_goes_a_page_says_so(operator: Visitor, path: str) -> None:
+    answer = await operator.client.get(path)
+    assert answer.status_code == 405
+    page = Sheet(answer.text)
+    assert "This is no page" in page.text
+    assert "/ops" in page.links
+
+
+async def test_a_form_that_is_too_large_says_what_to_do(operator: Visitor) -> None:
+    page = {"Referer": str(operator.client.base_url.join("/ops/jobs"))}
+    answer = await operator.client.post("/ops/actions", content=b"x" * 200_000, headers=page)
+    assert answer.status_code == 413
+    said = Sheet(answer.text)
+    assert "choose fewer" in said.text
+    assert "/ops/jobs" in said.links
+
+
+async def test_a_form_that_could_not_be_dealt_with_leads_back_by_itself(
+    operator: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object, **__: object) -> bool:
+        raise ApiError(Code.UNAVAILABLE)
+
+    monkeypatch.setattr("app.operating.switch", away)
+    fields = (await operator.see("/ops")).form("/ops/queues/mask/pause")["fields"]
+    answer = await operator.client.post("/ops/queues/mask/pause", data=fields)
+    assert answer.status_code == 503
+    assert answer.headers["Refresh"] == "4; url=/ops"  # at its own address there is no page

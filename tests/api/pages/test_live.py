@@ -111,6 +111,22 @@ async def test_viewers_of_a_page_share_looks(
             await seen.until('<b class="">1</b> accepted')
 
 
+async def test_forms_of_what_is_sent_count_and_each_time_another_proof_is_in_them(
+    operator: Visitor, database: Database, hand: Deckhand
+) -> None:
+    async with stream(operator.client) as seen:
+        first = await seen.event()
+        await accepted(database, hand)
+        proofs = [
+            set(re.findall(r'name="csrf" value="([^"]+)"', html)) for html in (first, await seen.event())
+        ]
+    assert [len(one) for one in proofs] == [1, 1]
+    assert proofs[0] != proofs[1]
+    for (proof,) in proofs:
+        answer = await operator.client.post("/ops/queues/mask/pause", data={"csrf": proof})
+        assert answer.status_code == 303
+
+
 async def test_a_session_that_ends_ends_it(operator: Visitor, database: Database) -> None:
     async with stream(operator.client) as seen:
         await seen.event()
