@@ -49,7 +49,10 @@ async def make_older(db: Database) -> None:
         ("accepted_tally", "hour"),
         ("tally", "hour"),
     )
-    await execute(db, *(f"UPDATE {table} SET {column} = {column} - {ago}" for table, column in shifted))
+    # By way of another age: hours are keys, and none may be taken where another one has yet to go on.
+    steps = (f"({ago} - interval '1000 years')", "interval '1000 years'")
+    for step in steps:
+        await execute(db, *(f"UPDATE {table} SET {column} = {column} - {step}" for table, column in shifted))
 
 
 async def sums(db: Database) -> tuple[int, ...]:
