@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy import text
 
+from app.pages.environment import lasting
 from models.db import Database
 from models.job import JobKind
 from models.processes import Role
@@ -143,3 +144,49 @@ async def test_hostile_names_are_text(operator: Visitor, database: Database) -> 
     html = (await operator.see("/ops")).html
     assert "<script>alert" not in html
     assert "&lt;script&gt;alert(1)" in html
+
+
+async def test_rates_and_waits_are_those_of_the_ledger(
+    operator: Visitor, database: Database, hand: Deckhand, process_it: Process
+) -> None:
+    await dead(database, hand)
+    for _ in range(3):
+        await process_it(await accepted(database, hand))
+    waits = [await accepted(database, hand) for _ in range(2)]
+    async with database.transaction() as session:
+        for id_, hours in zip(waits, (2, 3), strict=True):
+            due = text("UPDATE job SET due_at = now() - make_interval(hours => :h) WHERE recording_id = :id")
+            await session.execute(due, {"h": hours, "id": id_})
+    page = await operator.see("/ops")
+    assert page.told("oldest", PROCESS) == "3.0 h"
+
+    async def percentiles(what: str) -> str:
+        both = (
+            f"""percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY extract(epoch FROM {what}) * 1000)"""
+        )
+        async with database.autocommit() as connection:
+            found = await connection.execute(text(f"SELECT {both} FROM attempt WHERE ended_at IS NOT NULL"))
+            return " / ".join(lasting(ms) for ms in found.scalar_one()).replace("\u2009", " ")
+
+    assert page.told("wait", PROCESS) == await percentiles("started_at - due_at")
+    assert page.told("run", PROCESS) == await percentiles("ended_at - started_at")
+    ended = await counted(database, "SELECT count(*) FROM attempt WHERE ended_at IS NOT NULL")
+    assert f'aria-label="process: {ended} ended in the last hour, 1 of them failed"' in page.html
+    a_minute = float(page.told("rate", PROCESS))
+    assert ended / 5 - 0.05 <= a_minute <= ended / 4 + 0.05  # of five minutes, the last of which goes on
+
+
+async def test_what_each_worker_runs_is_what_it_has_claimed(
+    operator: Visitor, database: Database, hand: Deckhand
+) -> None:
+    await beats(database, Role.WORKER, Role.DISPATCHER)
+    async with database.transaction() as session:
+        await session.execute(text("UPDATE process SET name = 'a test', threads = 7 WHERE role = 'worker'"))
+    for _ in range(2):
+        await claimed(database, await accepted(database, hand))
+    by = await counted(database, "SELECT count(*) FROM job WHERE state = 'running' AND worker = 'a test'")
+    page = await operator.see("/ops")
+    assert f"{by} of 7" in page.text
+    async with database.autocommit() as connection:
+        ids = (await connection.execute(text("SELECT id FROM job WHERE state = 'running'"))).scalars().all()
+    assert {f"/ops/jobs/{id_}" for id_ in ids} <= set(page.links)
