@@ -25,7 +25,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from app.main import POOL_SIZE
+from app.assembly import POOL_SIZE
 from benchmarks.under_load import serve
 from models.db import async_url
 

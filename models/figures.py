@@ -21,7 +21,6 @@ RECENTLY_S = 3600
 OF_INPUT = frozenset(
     {
         FailureCode.NO_VALID_EVENTS,
-        FailureCode.PAYLOAD_UNREADABLE,
         FailureCode.VIDEO_MISSING,
         FailureCode.VIDEO_UNREADABLE,
         FailureCode.VIDEO_TOO_LARGE,

@@ -2,7 +2,7 @@
 
 Each pass looks at the latest hours and at one slice of those before, from the newest to the first one and then from the newest
 again, so that all are looked at now and then. A slice that takes too long is halved. What a pass costs bounds how often there
-is one: at most a `SHARE`th of Postgres's time.
+is one: at most a `SHARE`th of Postgres's time, as long as that is not less often than every LONGEST_PAUSE_S.
 """
 
 import time
@@ -20,6 +20,9 @@ FIRST_SLICE = timedelta(days=1)
 LONGEST_SLICE = timedelta(days=7)
 LIMIT_S = 20  # of one look
 SHARE = 20
+LONGEST_PAUSE_S = (
+    900  # a pass that was slow because Postgres stood still says nothing of what the next one costs
+)
 BATCH = 1000
 
 log = structlog.get_logger()
@@ -48,7 +51,8 @@ class Conservation:
             self._checked()
             await self._look_back(recent)
         finally:
-            self._not_before = time.monotonic() + SHARE * (time.monotonic() - began)
+            now = time.monotonic()
+            self._not_before = now + min(LONGEST_PAUSE_S, SHARE * (now - began))
 
     async def _look_back(self, recent: datetime) -> None:
         oldest = await conservation.oldest_hour(self._db)

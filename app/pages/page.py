@@ -9,6 +9,7 @@
 A template extends `base.html` and fills its block `main`.
 """
 
+import asyncio
 import gzip
 import secrets
 import zlib
@@ -31,6 +32,7 @@ from models import sign_in
 from models.tenancy import Scope
 
 LIVE_S = 2.0
+PATIENCE_S = 4.0  # a look that takes longer is told: what is shown may be so no more
 EVENT_STREAM = "text/event-stream"
 SOURCE = "main#main"
 HEADERS = {
@@ -126,16 +128,30 @@ async def _events(request: PageRequest, page: Page, look: Look, every_s: float) 
                 sent = main
             if await services.streams.stopped(every_s):
                 return
+            looking = asyncio.ensure_future(_again(request, token, look))
             try:
-                if not await sign_in.still_may(services.db, token, Scope.OPERATE):
+                while not (await asyncio.wait([looking], timeout=PATIENCE_S))[0]:
+                    sent = None
+                    yield _event(f"no answer for {PATIENCE_S:g} s or longer.", "away")
+                found = await looking
+                if found is None:
                     yield _event("Your session has ended.", "signed-out")
                     return
-                found = await services.shared.get(here(request), look)
             except Exception as error:
                 found = sent = None  # what is shown stays, and is sent again as soon as it can be looked up
                 yield _event(api_error_of(error).detail, "away")
+            finally:
+                looking.cancel()
     finally:
         services.streams.give()
+
+
+async def _again(request: PageRequest, token: str, look: Look) -> Page | None:
+    """The page as it is now; None when the session has ended."""
+    services = services_of(request)
+    if not await sign_in.still_may(services.db, token, Scope.OPERATE):
+        return None
+    return await services.shared.get(here(request), look)
 
 
 def _main(request: PageRequest, page: Page, place: str) -> str:

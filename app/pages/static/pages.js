@@ -31,6 +31,17 @@ document.addEventListener("signed-out", () => {
   $("#notices").append(notice);
 });
 
+// What was asked for never got through: say so where one looks for what was done.
+document.addEventListener("htmx:error", (event) => {
+  const method = event.detail.ctx?.request?.method?.toUpperCase();
+  if (!method || method === "GET") return;
+  const notice = document.createElement("p");
+  notice.className = "notice wrong";
+  notice.setAttribute("role", "alert");
+  notice.textContent = "The deck did not answer: look whether that was done before you ask for it again.";
+  $("#notices").replaceChildren(notice);
+});
+
 // Something was done: look again at once, and let go of the dialog that asked for it.
 document.addEventListener("acted", () => {
   $("#dialog").close();

@@ -127,6 +127,16 @@ async def test_forms_of_what_is_sent_count_and_each_time_another_proof_is_in_the
         assert answer.status_code == 303
 
 
+async def test_a_look_that_takes_long_is_told_and_what_it_finds_is_sent(
+    operator: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "PATIENCE_S", 0.001)
+    async with stream(operator.client) as seen:
+        await seen.event()
+        assert "no answer" in await seen.event("away")
+        assert 'id="queue-process"' in await seen.event()
+
+
 async def test_a_session_that_ends_ends_it(operator: Visitor, database: Database) -> None:
     async with stream(operator.client) as seen:
         await seen.event()
