@@ -1,7 +1,6 @@
 """Jobs, failures and actions as an operator uses them in Chromium: found from what failed, mended by clicking."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -12,7 +11,6 @@ from models.recording import Status
 from tests.api.operators import dead, hostile, job_id
 from tests.api.tenants import new_tenant
 from tests.browser.room import Room, make_operator, room
-from tests.browser.tools import npm
 from tests.deck import Deck
 from tests.factories import Deckhand
 from tests.models.steps import status
@@ -75,7 +73,7 @@ async def test_a_selection_focus_and_open_details_stay_while_the_list_goes_on(
     first, second = [str(await job_id(database, one)) for one in poisoned[:2]]
     box = page.locator(f"#job-{first} input[type=checkbox]")
     await box.check()
-    await page.get_by_text("More: by fingerprint").click()
+    await page.get_by_text("More: by error code, fingerprint").click()
     await page.get_by_label("Fingerprint").fill("0123")
     await page.locator(f"#job-{second} input[type=checkbox]").check()
     (newer,) = await dead(database, hand)
@@ -140,7 +138,6 @@ async def test_what_went_wrong_is_said_in_the_dialog(
 async def test_the_pages_are_accessible_and_fit_light_and_wide_dark_and_narrow(
     poisoned: list[UUID], operator: Room, database: Database, hand: Deckhand
 ) -> None:
-    axe = npm("axe-core@4.14.1") / "axe-core/axe.min.js"
     await dead(database, hand, failure=hostile())
     page = operator.page
     there = await job_id(database, poisoned[0])
@@ -162,7 +159,7 @@ async def test_the_pages_are_accessible_and_fit_light_and_wide_dark_and_narrow(
         ):
             await operator.go(path)
             assert await _too_wide(page) <= 0, (path, width)
-            assert await _violations(page, axe) == [], (path, width, scheme)
+            assert await operator.violations() == [], (path, width, scheme)
     operator.complaints.clear()  # Chromium complains of every 400 and 404
 
 
@@ -170,9 +167,3 @@ async def _too_wide(page: Page) -> int:
     """By how much the page scrolls sideways."""
     found: int = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
     return found
-
-
-async def _violations(page: Page, axe: Path) -> list[str]:
-    await page.evaluate(axe.read_text())
-    ran = await page.evaluate("axe.run()")
-    return [f"{one['id']}: {[node['html'][:200] for node in one['nodes']]}" for one in ran["violations"]]

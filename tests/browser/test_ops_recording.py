@@ -1,12 +1,11 @@
 """Pages of a recording, tenants, the audit log and conservation in Chromium: live, accessible, narrow and dark."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
-from playwright.async_api import BrowserContext, Page, expect
+from playwright.async_api import BrowserContext, expect
 from sqlalchemy import text
 
 from models import action, deletion
@@ -15,7 +14,6 @@ from models.db import Database
 from tests.api.operators import HOSTILE
 from tests.api.tenants import new_tenant
 from tests.browser.room import Room, make_operator, room
-from tests.browser.tools import npm
 from tests.deck import Deck
 from tests.factories import Deckhand, accepted, events, upload
 
@@ -23,12 +21,6 @@ pytestmark = pytest.mark.timeout(300)  # a browser and a deck start before each
 
 WIDE, PHONE = {"width": 1360, "height": 900}, {"width": 390, "height": 844}
 NAME = (HOSTILE + "W" * 500)[:500]
-
-
-@pytest.fixture(scope="module")
-def axe() -> Path:
-    """axe-core, which knows the rules of WCAG."""
-    return npm("axe-core@4.14.1") / "axe-core" / "axe.min.js"
 
 
 @pytest.fixture
@@ -79,20 +71,10 @@ async def paths(ready: UUID, database: Database, hand: Deckhand) -> list[str]:
     ]
 
 
-async def violations(page: Page, axe: Path) -> list[dict[str, Any]]:
-    """What axe complains about: rule and place."""
-    await page.evaluate(axe.read_text())  # past the page's policy, which lets no script in
-    found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    return [
-        {"rule": one["id"], "at": [node["html"][:200] for node in one["nodes"]]}
-        for one in found["violations"]
-    ]
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
 async def test_they_are_accessible_and_nothing_sticks_out(
-    operator: Room, paths: list[str], axe: Path, scheme: Any, size: Any
+    operator: Room, paths: list[str], scheme: Any, size: Any
 ) -> None:
     page = operator.page
     await page.set_viewport_size(size)
@@ -100,7 +82,7 @@ async def test_they_are_accessible_and_nothing_sticks_out(
     for path in paths:
         await operator.go(path)
         await operator.is_live()
-        assert await violations(page, axe) == [], path
+        assert await operator.violations() == [], path
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
     await page.emulate_media(color_scheme="light")
 
