@@ -12,26 +12,31 @@ T = TypeVar("T")
 
 
 class _Look(NamedTuple):
-    began: float
+    stale_at: float
     task: asyncio.Task[Any]
 
     @property
     def is_fresh(self) -> bool:
-        return not self.task.done() or time.monotonic() - self.began < FRESH_S
+        return not self.task.done() or time.monotonic() < self.stale_at
 
 
 class Shared:
-    """What was looked up within the last FRESH_S seconds, or is being looked up, by what was asked."""
+    """What was looked up lately, or is being looked up, by what was asked."""
 
     def __init__(self) -> None:
         self._looks: dict[Hashable, _Look] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    async def get(self, asked: Hashable, look: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """What `look` finds, or the look at the same that another caller began. Raises what it raises."""
+    async def get(
+        self, asked: Hashable, look: Callable[[], Coroutine[Any, Any, T]], *, fresh_s: float = 0
+    ) -> T:
+        """What `look` finds, or the look at the same that another caller began at most `fresh_s` ago, or FRESH_S. Raises what it
+        raises."""
         self._looks = {key: known for key, known in self._looks.items() if known.is_fresh}
         if (known := self._looks.get(asked)) is None:
-            known = self._looks[asked] = _Look(time.monotonic(), asyncio.create_task(look()))
+            known = self._looks[asked] = _Look(
+                time.monotonic() + max(fresh_s, FRESH_S), asyncio.create_task(look())
+            )
             self._tasks.add(known.task)
             known.task.add_done_callback(self._done)
         found: T = await asyncio.shield(known.task)

@@ -95,6 +95,7 @@ def acted(request: Any, notice: str, *, next_: str | None = None) -> Response[An
         path=NOTICE_PATH,
         httponly=True,
         samesite="lax",
+        secure=services_of(request).is_https,
     )
     if request.htmx:
         return Response(None, status_code=200, headers={"HX-Redirect": target}, cookies=[cookie])

@@ -128,7 +128,7 @@ async def _events(request: PageRequest, page: Page, look: Look, every_s: float) 
                 sent = main
             if await services.streams.stopped(every_s):
                 return
-            looking = asyncio.ensure_future(_again(request, token, look))
+            looking = asyncio.ensure_future(_again(request, token, look, every_s))
             try:
                 while not (await asyncio.wait([looking], timeout=PATIENCE_S))[0]:
                     sent = None
@@ -146,12 +146,12 @@ async def _events(request: PageRequest, page: Page, look: Look, every_s: float) 
         services.streams.give()
 
 
-async def _again(request: PageRequest, token: str, look: Look) -> Page | None:
+async def _again(request: PageRequest, token: str, look: Look, every_s: float) -> Page | None:
     """The page as it is now; None when the session has ended."""
     services = services_of(request)
     if not await sign_in.still_may(services.db, token, Scope.OPERATE):
         return None
-    return await services.shared.get(here(request), look)
+    return await services.shared.get(here(request), look, fresh_s=every_s / 2)
 
 
 def _main(request: PageRequest, page: Page, place: str) -> str:
