@@ -96,6 +96,7 @@ async def test_only_the_page_itself_is_kept_up_to_date(operator: Visitor) -> Non
 async def test_viewers_of_a_page_share_looks(
     operator: Visitor, database: Database, hand: Deckhand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    await operator.send(await operator.see("/ops"), "/ops/refill")  # what was seen before is forgotten
     monkeypatch.setattr(shared, "FRESH_S", 3600)
     async with stream(operator.client) as one, stream(operator.client) as other:
         for seen in (one, other):
