@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import httpx
+import psutil
 
 from app import leash
 
@@ -82,6 +83,11 @@ class Emulator:
         """Lets it take connections and answer nothing."""
         if self._process is not None:
             self._process.send_signal(signal.SIGSTOP)
+            stopped = psutil.Process(self._process.pid)
+            while (
+                stopped.status() != psutil.STATUS_STOPPED
+            ):  # a thread of it may be in the middle of an answer
+                time.sleep(0.01)
 
     def thaw(self) -> None:
         """Ends `freeze`."""

@@ -64,7 +64,7 @@ async def test_a_race_with_different_bodies_has_one_winner(
 async def test_while_the_first_request_is_being_accepted_the_second_waits_then_is_told(
     serve: Serve, hand: Deckhand, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.main.DATABASE_LIMIT_S", 1)
+    monkeypatch.setattr("app.assembly.DATABASE_LIMIT_S", 1)
     async with serve().client(hand.keys.api_key) as api, database.transaction() as session:
         first = IdempotencyKey(
             project_id=hand.api_key.project_id, key="k1", body_hash=b"", recording_id=new_id()

@@ -125,7 +125,7 @@ async def test_the_verdict_names_what_died_but_not_of_what_was_sent(
         ("critical", "no_dispatcher"),
         ("warning", "jobs_dead"),
     ]
-    assert troubles[1]["what"].startswith("1 job process gave up")
+    assert troubles[1]["what"].startswith("1 process job gave up")
     listed = await ops.get(f"{OPS}/jobs?{troubles[1]['link'].partition('?')[2]}")
     assert str(id_) in {job["recording_id"] for job in listed.json()["jobs"]}
 
