@@ -31,7 +31,6 @@ NOTICE_PATH = "/ops"
 NOTICE_S = 60
 NOTICE_CHARS = 400
 START = "/ops"
-_PAD = 32
 _OURS = re.compile(r"/ops(?:[/?][!-\[\]-~]*)?")
 _STALE = "This form is not of your session as it is now. Nothing was done: reload the page and try again."
 _FOREIGN = "This form was sent by a page of another site. Nothing was done."

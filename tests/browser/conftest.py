@@ -1,4 +1,4 @@
-"""One Chromium for all tests of this folder that need no extension."""
+"""One Chromium for all tests of this folder that need no extension, and who uses it."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -6,9 +6,15 @@ from pathlib import Path
 import pytest
 from playwright.async_api import BrowserContext
 
+from models.db import Database
+from tests.api.pages.visitor import make_operator
+from tests.api.tenants import new_tenant
+from tests.browser.room import Room, room
 from tests.browser.stage import Stage, stage
 from tests.browser.tools import chromium, chromiums, npm
 from tests.conftest import DECKS
+from tests.deck import Deck
+from tests.factories import Deckhand
 from tests.servers import Addresses, clone
 
 
@@ -16,6 +22,22 @@ from tests.servers import Addresses, clone
 async def browser() -> AsyncIterator[BrowserContext]:
     async with chromium() as context:
         yield context
+
+
+@pytest.fixture
+async def hand(database: Database) -> Deckhand:
+    """A tenant and its keys."""
+    return await new_tenant(database)
+
+
+@pytest.fixture
+async def operator(
+    deck: Deck, database: Database, hand: Deckhand, browser: BrowserContext
+) -> AsyncIterator[Room]:
+    """Somebody who has signed in to the control room of `deck`."""
+    await make_operator(database, hand)
+    async with room(browser, deck.url) as entered:
+        yield entered
 
 
 @pytest.fixture(scope="session")

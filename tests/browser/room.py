@@ -4,14 +4,10 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import product
-from typing import Any
 
 from playwright.async_api import BrowserContext, ConsoleMessage, Locator, Page, ViewportSize, expect
 
-from models import administration
-from models.db import Database
-from models.tenancy import Scope
-from tests.api.pages.visitor import EMAIL, HASH, PASSWORD
+from tests.api.pages.visitor import EMAIL, PASSWORD
 from tests.browser.tools import npm
 
 LIVE = "#live[data-is=live]"
@@ -99,13 +95,6 @@ class Room:
     def _heard(self, message: ConsoleMessage) -> None:
         if message.type == "error":
             self.complaints.append(message.text)
-
-
-async def make_operator(db: Database, project_id: Any, email: str = EMAIL) -> None:
-    """A user who operates the deck."""
-    await administration.create_user(
-        db, email=email, project_id=project_id, scopes=(Scope.OPERATE,), password_hash=HASH
-    )
 
 
 @asynccontextmanager

@@ -13,8 +13,9 @@ from sqlalchemy import text
 from app.embedded import EmbeddedValkey
 from models.db import Database
 from models.object import ObjectKind
+from tests.api.pages.visitor import make_operator
 from tests.api.tenants import new_tenant
-from tests.browser.room import Room, make_operator
+from tests.browser.room import Room
 from tests.deck import Deck
 from tests.factories import Deckhand
 from tests.promise import dust
@@ -111,7 +112,7 @@ async def stage(database_url: str, folder: Path, browser: Browser) -> AsyncItera
             deck = Deck(folder, database_url, valkey.url, environment=SETTINGS)
             try:
                 hand = await new_tenant(database)
-                await make_operator(database, hand.api_key.project_id)
+                await make_operator(database, hand)
                 await deck.start()
                 ready = Stage(deck, database, hand, valkey, browser)
                 await ready.are_ready(await ready.send())  # there is a worker, and something to see

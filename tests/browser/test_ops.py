@@ -1,31 +1,11 @@
 """The control room as an operator uses it, in Chromium."""
 
-from collections.abc import AsyncIterator
-
 import pytest
-from playwright.async_api import BrowserContext, expect
+from playwright.async_api import expect
 
-from models.db import Database
-from tests.api.tenants import new_tenant
-from tests.browser.room import Room, make_operator, room
-from tests.deck import Deck
-from tests.factories import Deckhand
+from tests.browser.room import Room
 
 pytestmark = pytest.mark.timeout(240)  # a browser and a deck start before each
-
-
-@pytest.fixture
-async def hand(database: Database) -> Deckhand:
-    return await new_tenant(database)
-
-
-@pytest.fixture
-async def operator(
-    deck: Deck, database: Database, hand: Deckhand, browser: BrowserContext
-) -> AsyncIterator[Room]:
-    await make_operator(database, hand.api_key.project_id)
-    async with room(browser, deck.url) as entered:
-        yield entered
 
 
 async def test_a_queue_is_paused_and_resumed_by_a_click(operator: Room) -> None:

@@ -1,35 +1,18 @@
 """Jobs, failures and actions as an operator uses them in Chromium: found from what failed, mended by clicking."""
 
-from collections.abc import AsyncIterator
 from uuid import UUID
 
 import pytest
-from playwright.async_api import BrowserContext, Page, expect
+from playwright.async_api import Page, expect
 
 from models.db import Database
 from models.recording import Status
 from tests.api.operators import dead, hostile, job_id
-from tests.api.tenants import new_tenant
-from tests.browser.room import Room, make_operator, room
-from tests.deck import Deck
+from tests.browser.room import Room
 from tests.factories import Deckhand
 from tests.models.steps import status
 
 pytestmark = pytest.mark.timeout(240)  # a browser and a deck start before each
-
-
-@pytest.fixture
-async def hand(database: Database) -> Deckhand:
-    return await new_tenant(database)
-
-
-@pytest.fixture
-async def operator(
-    deck: Deck, database: Database, hand: Deckhand, browser: BrowserContext
-) -> AsyncIterator[Room]:
-    await make_operator(database, hand.api_key.project_id)
-    async with room(browser, deck.url) as entered:
-        yield entered
 
 
 @pytest.fixture

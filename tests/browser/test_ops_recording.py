@@ -1,40 +1,23 @@
 """Pages of a recording, tenants, the audit log and conservation in Chromium: live, accessible, narrow and dark."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
 import pytest
-from playwright.async_api import BrowserContext, expect
+from playwright.async_api import expect
 from sqlalchemy import text
 
 from models import action, deletion
 from models.conservation import BrokenHour
 from models.db import Database
 from tests.api.operators import HOSTILE
-from tests.api.tenants import new_tenant
-from tests.browser.room import Room, make_operator, room
-from tests.deck import Deck
+from tests.browser.room import Room
 from tests.factories import Deckhand, accepted, events, upload
 
 pytestmark = pytest.mark.timeout(300)  # a browser and a deck start before each
 
 WIDE, PHONE = {"width": 1360, "height": 900}, {"width": 390, "height": 844}
 NAME = (HOSTILE + "W" * 500)[:500]
-
-
-@pytest.fixture
-async def hand(database: Database) -> Deckhand:
-    return await new_tenant(database)
-
-
-@pytest.fixture
-async def operator(
-    deck: Deck, database: Database, hand: Deckhand, browser: BrowserContext
-) -> AsyncIterator[Room]:
-    await make_operator(database, hand.api_key.project_id)
-    async with room(browser, deck.url) as entered:
-        yield entered
 
 
 @pytest.fixture
