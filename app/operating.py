@@ -1,6 +1,10 @@
 """What operators do, whether by API or from a page. Each is logged with who did it, in the transaction that does it."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth import Caller
 from app.errors import ApiError, Code, invalid
@@ -41,23 +45,20 @@ async def preview(services: Services, verb: Verb, jobs: JobFilter) -> Preview:
 
 async def request(services: Services, caller: Caller, verb: Verb, jobs: JobFilter, *, matched: int) -> Action:
     """Begin an action on all jobs that match."""
-    async with services.db.transaction() as session:
-        by = await action.who(session, caller.user_id, caller.api_key_id)
+    async with _doing(services, caller) as (session, by):
         return await action.request(session, by, verb, jobs, matched=matched)
 
 
 async def stop(services: Services, caller: Caller, action_id: UUID) -> Action | None:
     """Do no more of an action; None when there is none."""
-    async with services.db.transaction() as session:
-        by = await action.who(session, caller.user_id, caller.api_key_id)
+    async with _doing(services, caller) as (session, by):
         return await action.stop(session, action_id, by)
 
 
 async def switch(services: Services, caller: Caller, name: str, *, paused: bool) -> bool:
     """Pause a queue, or go on with it. False when it was so already. Raises ApiError."""
     kind = kind_of(name)
-    async with services.db.transaction() as session:
-        by = await action.who(session, caller.user_id, caller.api_key_id)
+    async with _doing(services, caller) as (session, by):
         changed = await (queues.pause(session, kind, by) if paused else queues.resume(session, kind))
         if changed:
             action.audit(session, by, "pause" if paused else "resume", f"queue {kind.value}")
@@ -67,8 +68,7 @@ async def switch(services: Services, caller: Caller, name: str, *, paused: bool)
 
 async def limit(services: Services, caller: Caller, kind: JobKind, limits: Limits) -> bool:
     """Say how many jobs of a kind may run at once. False when it was so already."""
-    async with services.db.transaction() as session:
-        by = await action.who(session, caller.user_id, caller.api_key_id)
+    async with _doing(services, caller) as (session, by):
         if changed := await queues.limit(session, kind, **limits):
             action.audit(session, by, "limit", f"queue {kind.value}", **limits)
     services.doorbell.ring()
@@ -77,8 +77,7 @@ async def limit(services: Services, caller: Caller, kind: JobKind, limits: Limit
 
 async def drain(services: Services, caller: Caller, worker_id: UUID, *, drains: bool) -> bool:
     """Have a worker process begin no more jobs, or again. False when it was told before. Raises ApiError."""
-    async with services.db.transaction() as session:
-        by = await action.who(session, caller.user_id, caller.api_key_id)
+    async with _doing(services, caller) as (session, by):
         if worker_id not in {one.id for one in await processes.all_of(session, Role.WORKER)}:
             raise ApiError(Code.NOT_FOUND, "There is no such worker.")
         asked = processes.drain(session, worker_id, by) if drains else processes.resume(session, worker_id)
@@ -89,8 +88,7 @@ async def drain(services: Services, caller: Caller, worker_id: UUID, *, drains: 
 
 async def refill(services: Services, caller: Caller) -> int:
     """Ring again at once for everything that was rung for and not begun. Returns how many that is."""
-    async with services.db.transaction() as session:
-        by = await action.who(session, caller.user_id, caller.api_key_id)
+    async with _doing(services, caller) as (session, by):
         count = await acting.refill(session)
         action.audit(session, by, "refill", "Redis", count)
     services.doorbell.ring()
@@ -102,3 +100,10 @@ def kind_of(name: str) -> JobKind:
     if name not in set(JobKind):
         raise ApiError(Code.NOT_FOUND, "There is no such queue.")
     return JobKind(name)
+
+
+@asynccontextmanager
+async def _doing(services: Services, caller: Caller) -> AsyncIterator[tuple[AsyncSession, str]]:
+    """A transaction, and who it is that does what is done in it, for the log."""
+    async with services.db.transaction() as session:
+        yield session, await action.who(session, caller.user_id, caller.api_key_id)
