@@ -219,6 +219,11 @@ def no_job() -> ApiError:
     return ApiError(Code.NOT_FOUND, "There is no such job.")
 
 
+def no_action() -> ApiError:
+    """The same for one that was pruned and one that never was."""
+    return ApiError(Code.NOT_FOUND, "There is no such action.")
+
+
 HANDLERS: tuple[Any, ...] = (
     read_overview,
     list_jobs,

@@ -10,8 +10,8 @@ from litestar.params import FromPath
 from app import examples_ops, openapi, openapi_ops, operating
 from app.auth import ApiRequest
 from app.bodies import decode_small, read_body
-from app.errors import POLL_AGAIN_S, ApiError, Code
-from app.ops import NO_STORE, OPERATORS, PATH, Cursor, Limit
+from app.errors import POLL_AGAIN_S, Code
+from app.ops import NO_STORE, OPERATORS, PATH, Cursor, Limit, no_action
 from app.ops_answers import action_of, audit_of, page_of, preview_of
 from app.ops_documents import ActionDocument, ActionList, ActionPreview, AuditList, Changed
 from app.services import services_of
@@ -157,7 +157,7 @@ def changed_of(changed: bool) -> Response[Changed]:
 
 def _shown(found: action.Action | None) -> Response[ActionDocument]:
     if found is None:
-        raise ApiError(Code.NOT_FOUND, "There is no such action.")
+        raise no_action()
     again = {} if found.finished_at else {"Retry-After": str(POLL_AGAIN_S)}
     return Response(action_of(found), headers=NO_STORE | again)
 

@@ -15,7 +15,7 @@ from app import openapi, openapi_ops_recording
 from app.auth import ApiRequest
 from app.budget import OverBudget
 from app.documents import failure_of, timestamp
-from app.errors import ApiError, Code
+from app.errors import Code, not_found
 from app.ops import NO_STORE, NOTHING, OPERATORS, affordable
 from app.ops_answers import life_of, moment
 from app.ops_recording_documents import (
@@ -58,7 +58,7 @@ async def recording_document(services: Services, recording_id: UUID) -> Operated
         life = await lives.life_of(services.db, recording_id)
         held = await holdings.holdings_of(services.db, recording_id)
     if life is None or held is None:
-        raise ApiError(Code.NOT_FOUND, "There is no such recording.")
+        raise not_found()
     told = msgspec.structs.asdict(life_of(recording_id, life))
     rejected = await rejected_of(services, held)
     return OperatedRecording(**told, **_held(held, services.failed_payload_days), rejected=rejected)

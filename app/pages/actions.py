@@ -9,6 +9,7 @@ from litestar.params import FromPath
 
 from app import operating
 from app.errors import STATUS, ApiError, Code, invalid, invalid_fields
+from app.ops import no_action
 from app.ops_answers import action_of, page_of, preview_of
 from app.pages.environment import query
 from app.pages.forms import Form, acted, form_of, one
@@ -47,7 +48,7 @@ async def progress(request: PageRequest, action_id: FromPath[UUID]) -> Response[
 
     async def look() -> Page:
         if (found := await action.one(db, action_id)) is None:
-            raise ApiError(Code.NOT_FOUND, "There is no such action.")
+            raise no_action()
         values = {
             "action": action_of(found),
             "phrases": phrases_of(found.filter),
@@ -107,7 +108,7 @@ async def stop(request: PageRequest, action_id: FromPath[UUID]) -> Response[Any]
     """Do no more of an action. Raises ApiError."""
     stopped = await operating.stop(services_of(request), request.auth, action_id)
     if stopped is None:
-        raise ApiError(Code.NOT_FOUND, "There is no such action.")
+        raise no_action()
     was_over = stopped.state is not action.ActionState.STOPPED
     return acted(request, f"It was over already: {stopped.state.value}." if was_over else "It is stopped.")
 

@@ -12,7 +12,8 @@ from litestar.params import FromPath
 
 from app import operating
 from app.documents import timestamp
-from app.errors import ApiError, Code, invalid
+from app.errors import ApiError, Code, invalid, not_found
+from app.ops import NOTHING, affordable
 from app.ops_recording import recording_document
 from app.ops_recording_documents import OperatedRecording
 from app.pages.forms import acted, form_of, one
@@ -62,8 +63,11 @@ async def retry(request: PageRequest, recording_id: FromPath[UUID]) -> Response[
     """Try the job again that the form names, one of this recording. Raises ApiError."""
     services = services_of(request)
     named = one(form_of(request), "job")
-    seen = await recording_document(services, recording_id)
-    if named not in {moment.id for moment in seen.moments if moment.what == "job"}:
+    async with affordable(NOTHING):
+        life = await lives.life_of(services.db, recording_id)
+    if life is None:
+        raise not_found()
+    if named not in {moment.id for moment in life.moments if moment.what == "job"}:
         raise invalid("job", "must be a job of this recording")
     await operating.act(services, request.auth, UUID(named), Verb.RETRY)
     return acted(request, "It is tried again now, with fresh budgets.", next_=None)
@@ -86,7 +90,7 @@ async def _page(services: Services, seen: OperatedRecording) -> Page:
 async def _no_more(services: Services, recording_id: UUID) -> Page:
     found = await whose.purged(services.db, recording_id)
     if found is None:
-        raise ApiError(Code.NOT_FOUND, "There is no such recording.")
+        raise not_found()
     values = {"id": recording_id, "purged": found, "at": timestamp(found.at)}
     values["now"] = timestamp(await lives.now(services.db))
     return Page("purged.html", "A purged recording", values)
