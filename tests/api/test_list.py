@@ -1,7 +1,7 @@
 """GET /api/v1/recordings: pages, filters, bounds."""
 
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -135,9 +135,17 @@ async def test_a_page_is_read_by_an_index(api: httpx.AsyncClient, database: Data
         "EXPLAIN SELECT * FROM recording WHERE tenant_id = :tenant AND deleted_at IS NULL AND id < :cursor "
         "ORDER BY id DESC LIMIT 26"
     )
+    await accepted(database, hand)
+    await accepted(database, await new_tenant(database))
+    many = (  # what the planner knows is then of this table, not of what a test before had in it
+        "INSERT INTO recording SELECT (jsonb_populate_record(recording, jsonb_build_object('id', gen_random_uuid()))).* "
+        "FROM recording, generate_series(1, 1000)"
+    )
     async with database.autocommit() as connection:
+        await connection.execute(text(many))
+        await connection.execute(text("ANALYZE recording"))
         await connection.execute(text("SET enable_seqscan = off"))
-        plan = await connection.execute(text(query), {"tenant": hand.tenant_id, "cursor": uuid4()})
+        plan = await connection.execute(text(query), {"tenant": hand.tenant_id, "cursor": UUID(int=1 << 127)})
         lines = " ".join(row[0] for row in plan)
         await connection.execute(text("RESET enable_seqscan"))
     assert "ix_recording_tenant_newest" in lines
